@@ -145,6 +145,7 @@ class RunInfo:
     run_id: str
     run_name: str
     experiment_id: str
+    experiment_name: str
     status: RunStatus
     start_time: int
     end_time: int | None

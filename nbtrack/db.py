@@ -1,0 +1,351 @@
+"""The only place that opens the SQLite file.
+
+A file is one of nbtrack's when its header carries our application id; ``user_version`` counts
+the migrations it has seen. Anything else is refused with an error that says what the file is.
+Writing goes through records: small objects that know their SQL and are applied, in order, by the
+one writer thread of the process. Reading uses a read-only connection per thread.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote, unquote, urlsplit
+
+from nbtrack.errors import (
+    CorruptDatabaseError,
+    ForeignDatabaseError,
+    InvalidParameterError,
+    NbtrackError,
+    NewerSchemaError,
+    NotFoundError,
+    StoreError,
+)
+from nbtrack.migrations import LATEST, migrate
+
+# For the modules that hand connections on without speaking SQL themselves.
+Connection = sqlite3.Connection
+DatabaseError = sqlite3.Error
+
+APPLICATION_ID = 0x6E627472  # "nbtr"; at byte 68 of the file, where file(1) looks
+DEFAULT_NAME = "nbtrack.db"
+BUSY_TIMEOUT_MS = 5_000
+_MAGIC = b"SQLite format 3\x00"
+
+
+class Record(Protocol):
+    """A change to the database: what is queued, and how it is written."""
+
+    @property
+    def nbytes(self) -> int:
+        """Return about how much memory the record holds while it waits."""
+
+    def apply(self, conn: sqlite3.Connection) -> Any:
+        """Write the record inside the transaction of the caller."""
+
+
+class RecordSink(Protocol):
+    """What takes records: the writer thread."""
+
+    def submit(self, record: Record) -> None:
+        """Queue a record; returns at once and never raises for the state of the database."""
+
+    def call(self, record: Record) -> Any:
+        """Write a record now and return what its ``apply`` returned."""
+
+    def flush(self, timeout: float = 10.0) -> None:
+        """Return when all that was queued before is committed."""
+
+
+def resolve_path(uri: str = "") -> Path:
+    """Return the absolute path of the database that a tracking URI means.
+
+    Parameters
+    ----------
+    uri
+        ``sqlite:///path``, a path, or empty for the nearest ``nbtrack.db`` from the working
+        directory upwards (not past a git root or the home directory), else ``./nbtrack.db``.
+
+    Raises
+    ------
+    InvalidParameterError
+        The URI has a scheme that is not supported, or names a directory.
+
+    Examples
+    --------
+    >>> resolve_path("sqlite:////data/nbtrack.db").as_posix()
+    '/data/nbtrack.db'
+    """
+    if not uri:
+        return _nearest(Path.cwd())
+    scheme = urlsplit(uri).scheme
+    if uri.startswith("sqlite:///"):
+        path = Path(unquote(uri.removeprefix("sqlite:///")))
+    elif len(scheme) > 1:  # one letter is a Windows drive
+        raise InvalidParameterError(
+            f"The tracking URI {uri!r} has the scheme '{scheme}', which is not supported.",
+            hint="Use a path or sqlite:///path.",
+        )
+    else:
+        path = Path(uri)
+    path = path.expanduser().absolute()
+    if path.is_dir():
+        raise InvalidParameterError(
+            f"The tracking URI {uri!r} is a directory.",
+            hint=f"Name the file in it, for example {path / DEFAULT_NAME}.",
+        )
+    return path
+
+
+def _nearest(start: Path) -> Path:
+    home = Path.home()
+    for folder in (start, *start.parents):
+        candidate = folder / DEFAULT_NAME
+        if candidate.is_file():
+            return candidate
+        if folder == home or (folder / ".git").exists():
+            break
+    return start / DEFAULT_NAME
+
+
+def check_header(path: Path) -> None:
+    """Refuse a file that cannot be one of ours, by its first bytes: no SQLite, no lock needed.
+
+    Raises
+    ------
+    ForeignDatabaseError, CorruptDatabaseError, StoreError
+        What the file is instead, or why it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(
+            f"The database {path} cannot be read: {error.strerror}.",
+            hint="Check its permissions, or choose another file by NBTRACK_DB.",
+        ) from error
+    if not header:
+        return  # SQLite itself makes an empty file before it writes the first page
+    if not header.startswith(_MAGIC) or len(header) < 100:  # noqa: PLR2004 - size of the header
+        raise CorruptDatabaseError(
+            f"{path} is no SQLite database, or is damaged.",
+            hint="Move it away, or choose another file by NBTRACK_DB.",
+        )
+    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        raise _foreign(path)
+
+
+def _foreign(path: Path) -> ForeignDatabaseError:
+    return ForeignDatabaseError(
+        f"{path} is an SQLite database, but not one of nbtrack's.",
+        hint="Choose another file by NBTRACK_DB or nbtrack.set_tracking_uri(...).",
+    )
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Open the file for writing; make it, and bring its schema up to date, where needed.
+
+    The connection is in autocommit mode: transactions are begun and ended explicitly.
+
+    Raises
+    ------
+    NbtrackError
+        The file cannot be opened, is not ours, is damaged, or is newer than this nbtrack.
+    sqlite3.OperationalError
+        It is locked.
+    """
+    check_header(path)
+    if not path.parent.is_dir():
+        raise StoreError(
+            f"The directory of the database {path} does not exist.",
+            hint=f"Make it: mkdir -p {path.parent}",
+        )
+    conn = sqlite3.connect(
+        path,
+        timeout=BUSY_TIMEOUT_MS / 1000,
+        isolation_level=None,
+        check_same_thread=False,  # the writer closes in whichever thread ends the process
+    )
+    try:
+        _set_up(conn, path)
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+def _set_up(conn: sqlite3.Connection, path: Path) -> None:
+    version = conn.execute("PRAGMA user_version").fetchone()[0]
+    if version > LATEST:
+        raise _newer(path, version)
+    if version < LATEST:
+        # One transaction for all of it: of two processes that make the file, the second waits
+        # and finds it done. The application id goes in while the file still has a rollback
+        # journal, so that the header on disk is ours from the first commit.
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            tables = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if tables and conn.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                raise _foreign(path)
+            conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            migrate(conn)
+            conn.execute("COMMIT")
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
+    conn.execute("PRAGMA journal_mode = WAL")
+    conn.execute("PRAGMA synchronous = NORMAL")
+    conn.execute("PRAGMA foreign_keys = ON")
+
+
+def _newer(path: Path, version: int) -> NewerSchemaError:
+    return NewerSchemaError(
+        f"The database {path} has schema {version}; this nbtrack knows schemas up to {LATEST}.",
+        hint="Upgrade it: pip install --upgrade nbtrack",
+    )
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Open the file read-only.
+
+    Raises
+    ------
+    NbtrackError
+        There is no such file, or it is not one of ours.
+    """
+    if not path.exists():
+        raise NotFoundError(
+            f"There is no database {path} yet.",
+            hint="It is made by the first run: %load_ext nbtrack, then fit a model.",
+        )
+    check_header(path)
+    uri = f"file:{quote(str(path))}?mode=ro"
+    timeout = BUSY_TIMEOUT_MS / 1000
+    try:
+        conn = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)
+        version = conn.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.OperationalError:
+        # WAL needs a writable folder for its index; on read-only media, where nobody writes,
+        # the file can be read as it lies there.
+        conn = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
+        version = conn.execute("PRAGMA user_version").fetchone()[0]
+    if version > LATEST:
+        conn.close()
+        raise _newer(path, version)
+    if version < LATEST:
+        conn.close()
+        connect_writer(path).close()
+        return connect_reader(path)
+    conn.row_factory = sqlite3.Row
+    return conn
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn sqlite3's errors into nbtrack's.
+
+    Raises
+    ------
+    StoreError
+        The database cannot be read or written just now, with the reason.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+
+
+_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def is_trouble(error: BaseException) -> bool:
+    """Return whether an error is the file's (locked, full, damaged ...), not the statement's."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return code in _LOCKED | _UNWRITABLE | _FULL | _CORRUPT
+
+
+def translate(error: BaseException, path: Path) -> NbtrackError:
+    """Return the nbtrack error that says what an error of the database means for the user."""
+    if isinstance(error, NbtrackError):
+        return error
+    # The low byte is the primary code; the rest says more than we need.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in _LOCKED:
+        return StoreError(
+            f"The database {path} is locked by another process.",
+            hint="Close the program that holds it; writing goes on by itself then.",
+        )
+    if code in _UNWRITABLE:
+        return StoreError(
+            f"The database {path} cannot be written: {error}.",
+            hint="Choose a file in a writable folder by NBTRACK_DB or nbtrack.set_tracking_uri(...).",
+        )
+    if code in _FULL:
+        return StoreError(
+            f"The database {path} cannot be written: {error}.",
+            hint="Free some space on the disk; writing goes on by itself then.",
+        )
+    if code in _CORRUPT:
+        return CorruptDatabaseError(
+            f"The database {path} is damaged: {error}.",
+            hint="Move it away (sqlite3's .recover can save its rows), or choose another file.",
+        )
+    return StoreError(f"The database {path} gave an error: {error}.")
+
+
+class Reader:
+    """Read-only connections to one file, one per thread (and none from before a fork)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._open: dict[int, list[sqlite3.Connection]] = {}
+
+    @property
+    def conn(self) -> sqlite3.Connection:
+        """This thread's connection; opened on first use.
+
+        Raises
+        ------
+        NbtrackError
+            The file is absent, foreign, damaged or too new.
+        """
+        pid = os.getpid()
+        conn: sqlite3.Connection | None = getattr(self._local, "conn", None)
+        if conn is None or self._local.pid != pid:
+            with translated(self.path):
+                conn = connect_reader(self.path)
+            self._local.conn, self._local.pid = conn, pid
+            with self._lock:
+                # Connections of the parent stay referenced: closing them here would touch
+                # the parent's locks.
+                self._open.setdefault(pid, []).append(conn)
+        return conn
+
+    def rows(self, sql: str, args: tuple[Any, ...] | dict[str, Any] = ()) -> list[sqlite3.Row]:
+        """Return all rows of a query.
+
+        Raises
+        ------
+        StoreError
+            The database cannot be read.
+        """
+        conn = self.conn
+        with translated(self.path):
+            return conn.execute(sql, args).fetchall()
+
+    def row(self, sql: str, args: tuple[Any, ...] = ()) -> sqlite3.Row | None:
+        """Return the first row of a query, or None."""
+        rows = self.rows(sql, args)
+        return rows[0] if rows else None

@@ -1,0 +1,109 @@
+"""What a flavor is: how models of one library become files, and come back.
+
+Taking a snapshot is the only part that happens in the user's call: afterwards the user may change
+the model. Everything else is done later, from the bytes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from nbtrack.errors import InvalidParameterError
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A model as bytes.
+
+    Parameters
+    ----------
+    flavor
+        Name of the flavor.
+    model_class
+        ``module.Class`` of the model.
+    files
+        Model data by file name.
+    native
+        The flavor's own entry in MLmodel.
+    pyfunc
+        What the ``python_function`` entry says besides the environment.
+    requirements
+        Pinned packages that loading needs, as pip writes them.
+    """
+
+    flavor: str
+    model_class: str
+    files: Mapping[str, bytes]
+    native: Mapping[str, Any]
+    pyfunc: Mapping[str, Any]
+    requirements: tuple[str, ...] = field(default=())
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of model data."""
+        return sum(len(data) for data in self.files.values())
+
+
+class Flavor(Protocol):
+    """A module with these two functions."""
+
+    def snapshot(self, model: object, *, max_bytes: int) -> Snapshot:
+        """Return the model as bytes.
+
+        Raises
+        ------
+        ModelTooLargeError
+            It takes more than `max_bytes`.
+        """
+
+    def load(self, directory: Path, native: Mapping[str, Any]) -> object:
+        """Return the model of a directory whose files were found trustworthy."""
+
+
+class ModelTooLargeError(InvalidParameterError):
+    """The model takes more bytes than allowed."""
+
+
+class BoundedBuffer(io.RawIOBase):
+    """A file in memory that refuses to grow beyond a size.
+
+    Parameters
+    ----------
+    max_bytes
+        The limit: a model is given up while it is pickled, before it fills the memory.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._parts: list[bytes] = []
+        self._left = max_bytes
+        self._max_bytes = max_bytes
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Keep data.
+
+        Raises
+        ------
+        ModelTooLargeError
+            The limit is passed.
+        """
+        part = bytes(data)
+        self._left -= len(part)
+        if self._left < 0:
+            raise ModelTooLargeError(
+                f"The model takes more than {self._max_bytes / 2**20:g} MB.",
+                hint="Raise the limit: %config NBTrack.max_model_mb = ...",
+            )
+        self._parts.append(part)
+        return len(part)
+
+    def getvalue(self) -> bytes:
+        """Return all that was written."""
+        return b"".join(self._parts)

@@ -1,0 +1,93 @@
+"""The ``MLmodel`` file and the environment files beside it, as MLflow writes and reads them."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nbtrack.errors import InvalidParameterError, NotFoundError
+from nbtrack.models.flavors.base import Snapshot
+
+FILE = "MLmodel"
+_MAX_BYTES = 10 * 2**20
+
+
+def describe(snapshot: Snapshot, *, run_id: str, artifact_path: str, model_id: str) -> bytes:
+    """Return the text of the MLmodel file of a snapshot."""
+    now = datetime.datetime.now(datetime.UTC)
+    python_function = {
+        "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+        "python_version": platform.python_version(),
+        **snapshot.pyfunc,
+    }
+    return _dump(
+        {
+            "artifact_path": artifact_path,
+            "flavors": {
+                "python_function": python_function,
+                snapshot.flavor: dict(snapshot.native),
+            },
+            "model_size_bytes": snapshot.size_bytes,
+            "model_uuid": model_id,
+            "run_id": run_id,
+            "utc_time_created": now.strftime("%Y-%m-%d %H:%M:%S.%f"),
+        }
+    )
+
+
+def environment_files(snapshot: Snapshot) -> dict[str, bytes]:
+    """Return requirements.txt, python_env.yaml and conda.yaml."""
+    python = platform.python_version()
+    requirements = [*snapshot.requirements]
+    conda = {
+        "name": "mlflow-env",
+        "channels": ["conda-forge"],
+        "dependencies": [f"python={python}", "pip", {"pip": requirements}],
+    }
+    env = {
+        "python": python,
+        "build_dependencies": ["pip"],
+        "dependencies": ["-r requirements.txt"],
+    }
+    return {
+        "requirements.txt": "".join(f"{line}\n" for line in requirements).encode(),
+        "python_env.yaml": _dump(env),
+        "conda.yaml": _dump(conda),
+    }
+
+
+def read(directory: Path) -> Mapping[str, Any]:
+    """Return the content of a directory's MLmodel file; nothing in it is executed.
+
+    Raises
+    ------
+    NotFoundError, InvalidParameterError
+        There is no MLmodel file; it is no YAML mapping with flavors.
+    """
+    import yaml
+
+    path = directory / FILE
+    if not path.is_file():
+        raise NotFoundError(
+            f"{directory} is no model: it has no {FILE} file.",
+            hint="Give the directory of a model, for example runs:/<run id>/model.",
+        )
+    if path.stat().st_size > _MAX_BYTES:
+        raise InvalidParameterError(f"{path} is too large to be an {FILE} file.")
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidParameterError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(content, dict) or not isinstance(content.get("flavors"), dict):
+        raise InvalidParameterError(f"{path} names no flavors.")
+    return content
+
+
+def _dump(content: Mapping[str, Any]) -> bytes:
+    import yaml
+
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return text.encode()

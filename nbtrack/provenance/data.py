@@ -1,0 +1,178 @@
+"""What is known of data without keeping it: kind, shape, schema, fingerprint.
+
+No data library is imported: an object tells by its own type what it is. A fingerprint covers all
+bytes up to `FULL_HASH_BYTES` (a few milliseconds) and evenly spread blocks above, and says which.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from nbtrack.types import Dataset
+
+FULL_HASH_BYTES = 64 * 2**20
+_BLOCKS, _BLOCK_BYTES = 64, 4096
+_MAX_COLUMNS = 500
+_MAX_OBJECTS = 200_000
+_PROBE = 100
+
+
+def describe(data: object, name: str) -> Dataset:
+    """Return what is known of data.
+
+    Parameters
+    ----------
+    data
+        numpy array, pandas or polars DataFrame or Series, scipy sparse matrix, list, or any
+        other object with or without a shape.
+    name
+        What the user calls it.
+
+    Examples
+    --------
+    >>> facts = describe([[1.0, 2.0], [3.0, 4.0]], "X")
+    >>> facts.source_type, facts.profile["shape"]
+    ('list', [2, 2])
+    """
+    kind = type(data).__module__.partition(".")[0]
+    if kind == "numpy" and hasattr(data, "dtype"):
+        return _array(data, name)
+    if kind == "pandas" and hasattr(data, "index"):
+        return _pandas(data, name)
+    if kind == "scipy" and hasattr(data, "nnz"):
+        return _sparse(data, name)
+    if kind == "polars" and hasattr(data, "schema"):
+        return _polars(data, name)
+    return _other(data, name, kind)
+
+
+def _array(data: Any, name: str) -> Dataset:
+    return Dataset(
+        name=name,
+        digest=fingerprint(_buffers(data)) if not data.dtype.hasobject else "",
+        source_type="numpy",
+        schema={"dtype": str(data.dtype)},
+        profile={"shape": list(data.shape), "bytes": int(data.nbytes)},
+    )
+
+
+def _pandas(data: Any, name: str) -> Dataset:
+    if hasattr(data, "columns"):
+        columns = _columns((str(c), str(t)) for c, t in zip(data.columns, data.dtypes, strict=True))
+        parts = [data.iloc[:, i].to_numpy() for i in range(min(data.shape[1], _MAX_COLUMNS))]
+        shape = list(data.shape)
+    else:
+        columns = [{"name": str(data.name), "type": str(data.dtype)}]
+        parts, shape = [data.to_numpy()], [len(data)]
+    objects = [part for part in parts if part.dtype.hasobject]
+    numbers = [part for part in parts if not part.dtype.hasobject]
+    texts = _hashed_objects(objects)
+    digest = "" if texts is None else fingerprint(_buffers_of(itertools.chain(numbers, texts)))
+    return Dataset(
+        name=name,
+        digest=digest,
+        source_type="pandas",
+        schema={"columns": columns},
+        profile={"shape": shape},
+    )
+
+
+def _hashed_objects(parts: list[Any]) -> list[Any] | None:
+    """Return columns of Python objects as arrays of hashes; None where that takes too long.
+
+    The bytes of such a column are addresses, which say nothing about the text.
+    """
+    if sum(len(part) for part in parts) > _MAX_OBJECTS:
+        return None
+    from pandas.util import hash_array  # it is imported already: the data is pandas'
+
+    try:
+        return [hash_array(part) for part in parts]
+    except TypeError:  # lists or dicts in a column have no hash
+        return None
+
+
+def _sparse(data: Any, name: str) -> Dataset:
+    parts = [getattr(data, part, None) for part in ("data", "indices", "indptr", "row", "col")]
+    arrays = [part for part in parts if part is not None and hasattr(part, "dtype")]
+    return Dataset(
+        name=name,
+        digest=fingerprint(_buffers_of(arrays)),
+        source_type="scipy.sparse",
+        schema={"dtype": str(data.dtype), "format": str(data.format)},
+        profile={"shape": list(data.shape), "nnz": int(data.nnz)},
+    )
+
+
+def _polars(data: Any, name: str) -> Dataset:
+    return Dataset(
+        name=name,
+        digest="",
+        source_type="polars",
+        schema={"columns": _columns((str(c), str(t)) for c, t in data.schema.items())},
+        profile={"shape": list(data.shape)},
+    )
+
+
+def _other(data: object, name: str, kind: str) -> Dataset:
+    profile: dict[str, Any] = {}
+    shape = getattr(data, "shape", None)
+    if isinstance(shape, tuple) and all(isinstance(n, int) for n in shape):
+        profile["shape"] = list(shape)
+    elif isinstance(data, (list, tuple)):
+        profile["shape"] = _list_shape(data)
+    source_type = type(data).__name__ if kind == "builtins" else kind
+    return Dataset(name, "", source_type, {"type": type(data).__qualname__}, profile)
+
+
+def _list_shape(data: list[Any] | tuple[Any, ...]) -> list[int]:
+    widths = {len(row) for row in data[:_PROBE] if isinstance(row, (list, tuple))}
+    return [len(data), widths.pop()] if len(widths) == 1 else [len(data)]
+
+
+def _columns(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"name": name, "type": kind} for name, kind in itertools.islice(pairs, _MAX_COLUMNS)]
+
+
+def _buffers_of(arrays: Iterable[Any]) -> Iterator[memoryview]:
+    return itertools.chain.from_iterable(map(_buffers, arrays))
+
+
+def _buffers(array: Any) -> Iterator[memoryview]:
+    """Yield the bytes of an array, without a copy where it lies in one piece."""
+    if array.flags.f_contiguous and not array.flags.c_contiguous:
+        array = array.T
+    if not array.flags.c_contiguous:
+        if array.nbytes > FULL_HASH_BYTES:
+            step = -(-array.shape[0] // max(1, array.shape[0] * FULL_HASH_BYTES // array.nbytes))
+            array = array[:: max(step, 1)]
+        array = array.copy()
+    # Dates and structured types have no buffer of their own; as bytes they do.
+    yield memoryview(str((array.shape, array.dtype.str)).encode())
+    if array.size:
+        yield memoryview(array.reshape(-1).view("u1"))
+
+
+def fingerprint(buffers: Iterable[memoryview]) -> str:
+    """Return the digest of buffers: ``xxh3:`` of all bytes, ``xxh3-sampled:`` of some.
+
+    Examples
+    --------
+    >>> fingerprint([memoryview(b"abc")])
+    'xxh3:06b05ab6733a618578af5f94892f3950'
+    """
+    import xxhash
+
+    state, sampled = xxhash.xxh3_128(), False
+    for buffer in buffers:
+        if buffer.nbytes <= FULL_HASH_BYTES:
+            state.update(buffer)
+            continue
+        sampled = True
+        last = buffer.nbytes - _BLOCK_BYTES
+        for block in range(_BLOCKS):
+            start = last * block // (_BLOCKS - 1)
+            state.update(buffer[start : start + _BLOCK_BYTES])
+    return f"{'xxh3-sampled' if sampled else 'xxh3'}:{state.hexdigest()}"

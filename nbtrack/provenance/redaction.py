@@ -1,0 +1,60 @@
+"""Secrets are taken out of params, tags and cell sources before anything is stored. Pure."""
+
+from __future__ import annotations
+
+import re
+
+MASK = "«redacted»"
+
+# The name of something secret, then = or :, then the value: quoted, or up to a blank. A value
+# that is computed (a call, a subscript: it has a bracket) is no literal and stays.
+_ASSIGNED = re.compile(
+    r"""(?ix)
+    (?P<name>[\w-]*(?:password|passwd|secret|api[_-]?key|access[_-]?key|private[_-]?key
+        |auth[_-]?token|access[_-]?token|api[_-]?token|bearer[_-]?token|credential)s?
+        [\w-]* ["']? \s*[=:]\s*)
+    (?:(?P<quote>["'])(?P<value>[^"'\n]+)(?P=quote)|(?P<bare>[^\s"'()\[\],;]{6,})(?![\w(\[.]))
+    """
+)
+_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s:/@'\"]*):(?P<word>[^\s/@'\"]+)@")
+# Tokens that tell by their shape what they are.
+_SHAPED = re.compile(
+    r"\b(?:sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|hf_[A-Za-z0-9]{30,}"
+    r"|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}"
+    r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
+)
+_SECRET_KEY = re.compile(
+    r"(?i)(password|passwd|secret|api[_-]?key|access[_-]?key|private[_-]?key"
+    r"|(auth|access|api|bearer)[_-]?token|credential)"
+)
+
+
+def redact(text: str) -> str:
+    """Return the text with tokens, keys and passwords masked.
+
+    Examples
+    --------
+    >>> redact("connect('postgres://me:hunter2@db/x', api_key='abc123')")
+    "connect('postgres://me:«redacted»@db/x', api_key='«redacted»')"
+    """
+    text = _URL.sub(rf"\g<scheme>\g<user>:{MASK}@", text)
+    text = _ASSIGNED.sub(_mask_value, text)
+    return _SHAPED.sub(MASK, text)
+
+
+def redact_value(key: str, value: str) -> str:
+    """Return the value of a param or tag, masked if its key or its shape says it is secret.
+
+    Examples
+    --------
+    >>> redact_value("api_key", "abc"), redact_value("C", "1.0")
+    ('«redacted»', '1.0')
+    """
+    return MASK if _SECRET_KEY.search(key) and value not in {"", "None"} else redact(value)
+
+
+def _mask_value(match: re.Match[str]) -> str:
+    quote = match["quote"] or ""
+    if not quote and match["bare"] in {"None", "True", "False"}:
+        return match[0]
+    return f"{match['name']}{quote}{MASK}{quote}"

@@ -1,0 +1,7 @@
+"""Registered models and their versions, with an audit trail; and the URIs that name them."""
+
+from nbtrack.registry.base import Registry, check_name
+from nbtrack.registry.sqlite import SqliteRegistry
+from nbtrack.registry.uri import ModelUri, RunUri, parse
+
+__all__ = ["ModelUri", "Registry", "RunUri", "SqliteRegistry", "check_name", "parse"]
