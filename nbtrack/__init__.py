@@ -14,9 +14,31 @@ from typing import TYPE_CHECKING
 from nbtrack._lazy import attach
 
 if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
-
-    from nbtrack.ipython.shell import load_ipython_extension as load_ipython_extension
+    from nbtrack.errors import NbtrackError
+    from nbtrack.ipython.shell import load_ipython_extension, unload_ipython_extension
+    from nbtrack.report import write_report
+    from nbtrack.tracking.client import Client
+    from nbtrack.tracking.fluent import (
+        active_run,
+        end_run,
+        flush,
+        get_run,
+        get_tracking_uri,
+        load_model,
+        log_metric,
+        log_metrics,
+        log_param,
+        log_params,
+        register_model,
+        runs,
+        search_runs,
+        set_experiment,
+        set_tag,
+        set_tags,
+        set_tracking_uri,
+        start_run,
+    )
+    from nbtrack.widgets import compare
 
 __version__ = "0.1.0"
 
@@ -29,6 +51,7 @@ _NAMES = {
     "flush": ".tracking.fluent",
     "get_run": ".tracking.fluent",
     "get_tracking_uri": ".tracking.fluent",
+    "load_ipython_extension": ".ipython.shell",
     "load_model": ".tracking.fluent",
     "log_metric": ".tracking.fluent",
     "log_metrics": ".tracking.fluent",
@@ -42,5 +65,35 @@ _NAMES = {
     "set_tags": ".tracking.fluent",
     "set_tracking_uri": ".tracking.fluent",
     "start_run": ".tracking.fluent",
+    "unload_ipython_extension": ".ipython.shell",
     "write_report": ".report",
 }
+
+__all__ = [
+    "Client",
+    "NbtrackError",
+    "active_run",
+    "compare",
+    "end_run",
+    "flush",
+    "get_run",
+    "get_tracking_uri",
+    "load_ipython_extension",
+    "load_model",
+    "log_metric",
+    "log_metrics",
+    "log_param",
+    "log_params",
+    "register_model",
+    "runs",
+    "search_runs",
+    "set_experiment",
+    "set_tag",
+    "set_tags",
+    "set_tracking_uri",
+    "start_run",
+    "unload_ipython_extension",
+    "write_report",
+]
+
+__getattr__, __dir__ = attach(__name__, _NAMES)

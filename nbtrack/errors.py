@@ -45,6 +45,10 @@ class NbtrackError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
 
+    def _render_traceback_(self) -> list[str]:
+        # IPython's hook: in a notebook the sentence is what helps, not the way to it.
+        return [f"{type(self).__name__}: {self}"]
+
 
 class InvalidParameterError(NbtrackError, ValueError):
     """A value that cannot be accepted."""

@@ -14,6 +14,7 @@ from nbtrack.provenance import current_cell
 from nbtrack.registry import ModelUri, RunUri, parse
 from nbtrack.settings import settings
 from nbtrack.store import NewRun
+from nbtrack.tracking.events import announce
 from nbtrack.tracking.names import new_id, new_name
 from nbtrack.tracking.run import MODEL_PATH, ActiveRun
 from nbtrack.tracking.workspace import Workspace, open_workspace
@@ -107,6 +108,7 @@ class Client:
             start_time=time.time_ns() // 1_000_000,
         )
         session = self._workspace.session
+        self._workspace.sync_cells()
         self._workspace.store.create_run(
             NewRun(
                 run_id=run.run_id,
@@ -121,8 +123,7 @@ class Client:
             )
         )
         run.set_tags(tags or {})
-        for listener in self._workspace.listeners:
-            listener(run)
+        announce(run)
         return run
 
     def get_run(self, run: str) -> Run:

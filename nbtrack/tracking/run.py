@@ -20,6 +20,7 @@ from nbtrack.provenance import describe
 from nbtrack.provenance.redaction import redact, redact_value
 from nbtrack.settings import settings
 from nbtrack.tracking import notices
+from nbtrack.tracking.events import announce
 from nbtrack.tracking.names import new_id
 from nbtrack.tracking.workspace import Workspace
 from nbtrack.types import DatasetInput, Metric, ModelInfo, RunStatus
@@ -37,6 +38,8 @@ class ActiveRun:
     ----------
     run_id, run_name, experiment_name
         Who it is.
+    path
+        The database it is in.
     status
         `RunStatus`.
     start_time, end_time
@@ -56,6 +59,7 @@ class ActiveRun:
         run_id: str,
     ) -> None:
         self._workspace = workspace
+        self.path = workspace.path
         self.run_id = run_id
         self.run_name = run_name
         self.experiment_name = experiment_name
@@ -235,8 +239,7 @@ class ActiveRun:
         return (self.end_time or _now_ms()) - self.start_time
 
     def _changed(self) -> None:
-        for listener in self._workspace.listeners:
-            listener(self)
+        announce(self)
 
 
 def _text(value: object) -> str:

@@ -5,20 +5,15 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from nbtrack.artifacts import ArtifactStore, SqliteArtifacts
+from nbtrack.artifacts import ArtifactStore, SqliteArtifacts, sha256
 from nbtrack.db import Reader
-from nbtrack.provenance import environment, is_alive, this_process
+from nbtrack.provenance import environment, executions, is_alive, this_process
 from nbtrack.registry import Registry, SqliteRegistry
 from nbtrack.store import Session, SessionKeeper, SqliteStore, Store, Writer
 from nbtrack.tracking import notices
 from nbtrack.tracking.names import new_id
-
-if TYPE_CHECKING:
-    from nbtrack.tracking.run import ActiveRun
 
 _notebook: list[str] = []  # what the host says the process runs, if anything
 
@@ -37,8 +32,6 @@ class Workspace:
         The contracts of the layers below.
     session
         This process.
-    listeners
-        Called with a run whenever it changed, in the thread that changed it; they must not raise.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,7 +48,6 @@ class Workspace:
             environment=environment,
             start_ms=time.time_ns() // 1_000_000,
         )
-        self.listeners: list[Callable[[ActiveRun], None]] = []
         keeper = SessionKeeper(self.session, is_alive)
         self.writer = Writer(
             path, on_trouble=notices.warn, on_open=keeper.opened, on_idle=keeper.beat
@@ -64,6 +56,33 @@ class Workspace:
         self.store: Store = SqliteStore(self.writer, reader)
         self.artifacts: ArtifactStore = SqliteArtifacts(self.writer, reader)
         self.registry: Registry = SqliteRegistry(self.writer, reader)
+        self._cells = 0  # executions that are in the store, or on their way
+        self._open_cell: int | None = None  # of these, the one whose end is not
+        self._cell_lock = threading.Lock()
+
+    def sync_cells(self) -> None:
+        """Store the cells that were executed by now.
+
+        Called when a run begins and when a cell ends after that: a file that has no runs gets no
+        cells, one that has some gets all of the notebook, in order.
+        """
+        with self._cell_lock:
+            if self._open_cell is not None and executions[self._open_cell].end_ms is not None:
+                cell = executions[self._open_cell]
+                self.store.end_cell(cell.execution_id, cell.end_ms or 0, cell.outcome or "")
+                self._open_cell = None
+            while self._cells < len(executions):
+                cell = executions[self._cells]
+                digest = sha256(cell.source.encode("utf-8", "surrogatepass"))
+                self.store.begin_cell(self.session.session_id, cell, digest)
+                if cell.end_ms is None:
+                    self._open_cell = self._cells
+                self._cells += 1
+
+    @property
+    def has_cells(self) -> bool:
+        """Whether cells were stored, because a run was begun."""
+        return self._cells > 0
 
 
 _lock = threading.Lock()
@@ -83,3 +102,13 @@ def open_workspace(path: Path) -> Workspace:
 def set_notebook(path: str | None) -> None:
     """Tell which notebook or script this process runs; for workspaces opened from now on."""
     _notebook[:] = [] if path is None else [path]
+
+
+def sync_cells() -> None:
+    """Store how the cell ended, in every file of this process that has runs."""
+    with _lock:
+        workspaces = [workspace for (pid, _), workspace in _open.items() if pid == os.getpid()]
+    for workspace in workspaces:
+        if workspace.has_cells:
+            workspace.sync_cells()
+            workspace.writer.hurry()

@@ -1,0 +1,1 @@
+"""nbtrack inside IPython: the extension, its magic, the card, the configuration."""

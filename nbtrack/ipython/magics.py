@@ -1,0 +1,183 @@
+"""``%nbtrack``: the commands of the notebook."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_magic, magics_class
+
+from nbtrack import autolog, htmlview
+from nbtrack.errors import InvalidParameterError, NbtrackError
+from nbtrack.tracking import fluent
+
+
+class Shown:
+    """Something to display: HTML, and the same as text for terminals."""
+
+    def __init__(self, html: str, text: str) -> None:
+        self._html = html
+        self._text = text
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that raises instead of ending the process (here: the kernel)."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InvalidParameterError(
+            f"{self.prog}: {message}.", hint=f"Use: {' '.join(self.format_usage().split()[1:])}"
+        )
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        raise _HelpShown
+
+
+class _HelpShown(Exception):  # noqa: N818 - no error: --help was printed
+    """Printing help has done all there is to do."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``%nbtrack``; it is the manual, too."""
+    parser = _Parser(
+        prog="%nbtrack",
+        description="Runs, models and reports of this notebook's database.",
+    )
+    commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
+
+    compare = commands.add_parser("compare", help="compare runs in a table with a chart")
+    compare.add_argument("runs", nargs="*", metavar="RUN", help="ids or names; default: all")
+    compare.add_argument("--metric", help="what the chart shows first")
+    compare.set_defaults(function=_compare)
+
+    runs = commands.add_parser("runs", help="list the runs, newest first")
+    runs.add_argument("-n", type=_positive, default=20, help="how many (default: 20)")
+    runs.set_defaults(function=_runs)
+
+    models = commands.add_parser("models", help="list the registered models")
+    models.set_defaults(function=_models)
+
+    register = commands.add_parser("register", help="register the model of a run")
+    register.add_argument("run", metavar="RUN", help="id, beginning of an id, or name")
+    register.add_argument("name", metavar="NAME", help="name of the registered model")
+    register.set_defaults(function=_register)
+
+    report = commands.add_parser("report", help="write one HTML file that opens offline")
+    report.add_argument("path", nargs="?", metavar="PATH", help="default: nbtrack-report.html")
+    report.add_argument("--title", help="heading of the report")
+    report.set_defaults(function=_report)
+
+    status = commands.add_parser("status", help="where runs are stored, and what is tracked")
+    status.set_defaults(function=_status)
+    return parser
+
+
+@magics_class
+class NbtrackMagics(Magics):  # type: ignore[misc]  # IPython's class is untyped
+    """The line magic ``%nbtrack``."""
+
+    @line_magic  # type: ignore[misc]
+    def nbtrack(self, line: str) -> Any:
+        """Runs, models and reports: %nbtrack compare, runs, models, register, report, status."""
+        try:
+            arguments = build_parser().parse_args(_split(line))
+            function: Callable[[argparse.Namespace], Any] | None
+            function = getattr(arguments, "function", None)
+            if function is None:
+                build_parser().print_help()
+                return None
+            return function(arguments)
+        except _HelpShown:
+            return None
+        except NbtrackError as error:
+            # One sentence and a hint, without the way through our code.
+            raise UsageError(str(error)) from None
+
+
+def _split(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise InvalidParameterError(f"%nbtrack {line}: {error}.") from None
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
+def _compare(arguments: argparse.Namespace) -> Any:
+    from nbtrack.widgets import compare
+
+    return compare(*arguments.runs, metric=arguments.metric)
+
+
+def _runs(arguments: argparse.Namespace) -> Any:
+    return fluent.runs(max_results=arguments.n)
+
+
+def _models(_arguments: argparse.Namespace) -> Shown:
+    models = fluent.default_client().search_registered_models()
+    rows = [
+        [
+            model.name,
+            str(version.version),
+            version.run_name or "",
+            htmlview.format_time(version.creation_timestamp),
+            f"models:/{model.name}/{version.version}",
+        ]
+        for model in models
+        for version in model.versions
+    ]
+    if not rows:
+        text = "No model is registered yet: %nbtrack register RUN NAME"
+        return Shown(htmlview.message(text), text)
+    header = ["model", "version", "run", "registered", "load by nbtrack.load_model(...)"]
+    table = htmlview.plain_table(rows, header)
+    return Shown(
+        htmlview.panel(f"nbtrack · {len(models)} registered models", table),
+        htmlview.text_table(rows, header),
+    )
+
+
+def _register(arguments: argparse.Namespace) -> Shown:
+    version = fluent.register_model(arguments.run, arguments.name)
+    text = (
+        f"Registered {version.name} version {version.version} from run {version.run_name}: "
+        f"nbtrack.load_model('models:/{version.name}/{version.version}')"
+    )
+    return Shown(htmlview.message(text), text)
+
+
+def _report(arguments: argparse.Namespace) -> Shown:
+    from nbtrack.report import DEFAULT_PATH, write_report
+
+    path = write_report(arguments.path or DEFAULT_PATH, title=arguments.title)
+    size = htmlview.format_size(path.stat().st_size)
+    text = f"The report is in {path} ({size}); it opens by double click, without a network."
+    return Shown(htmlview.message(text), text)
+
+
+def _status(_arguments: argparse.Namespace) -> Shown:
+    path = fluent.default_client().path
+    size = htmlview.format_size(path.stat().st_size) if path.exists() else "made by the first run"
+    rows = [["database", f"{path} ({size})"]]
+    rows += [
+        [name, f"tracked ({state.version})" if state.installed else f"off: {state.reason}"]
+        for name, state in autolog.status().items()
+    ]
+    header = ["what", "state"]
+    return Shown(
+        htmlview.panel("nbtrack · status", htmlview.plain_table(rows, header)),
+        htmlview.text_table(rows, header),
+    )

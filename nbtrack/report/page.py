@@ -1,0 +1,212 @@
+"""Writes the report: the same views as the widget, with their data and their script in the page.
+
+The file makes no request: a Content-Security-Policy in it allows its one script, by hash, and
+nothing else. Without scripts (in a mail preview, say) a plain table is shown.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from importlib.resources import files
+from pathlib import Path
+
+from nbtrack import htmlview
+from nbtrack.datasource import JSON, DataSource
+from nbtrack.errors import InvalidParameterError, NbtrackError
+from nbtrack.tracking import Client
+from nbtrack.tracking.fluent import default_client
+
+DEFAULT_PATH = "nbtrack-report.html"
+_MAX_SERIES = 2_000
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+</head>
+<body>
+<div id="nbtrack-report"></div>
+<noscript>{static}</noscript>
+<script type="application/json" id="nbtrack-data">{data}</script>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def write_report(
+    path: str | Path = DEFAULT_PATH,
+    *,
+    runs: Sequence[str] | None = None,
+    title: str | None = None,
+    client: Client | None = None,
+) -> Path:
+    """Write one self-contained HTML file with the runs, their curves and the registered models.
+
+    Parameters
+    ----------
+    path
+        The file; one that is there is replaced.
+    runs
+        Ids, beginnings of ids, or names; default: all runs.
+    title
+        Heading; default: the name of the database's folder.
+    client
+        The database; default: the one in use.
+
+    Returns
+    -------
+    pathlib.Path
+        Absolute path of the file.
+
+    Raises
+    ------
+    InvalidParameterError
+        The folder does not exist, or the file cannot be written.
+    NotFoundError
+        There is no such run.
+
+    Examples
+    --------
+    >>> import nbtrack, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> nbtrack.set_tracking_uri(folder + "/nbtrack.db")
+    >>> with nbtrack.start_run("mine"):
+    ...     nbtrack.log_metric("loss", 0.5)
+    >>> nbtrack.write_report(folder + "/report.html").name
+    'report.html'
+    """
+    client = client or default_client()
+    target = Path(path).expanduser().absolute()
+    if target.is_dir():
+        target = target / DEFAULT_PATH
+    if not target.parent.is_dir():
+        raise InvalidParameterError(
+            f"The report {target} cannot be written: there is no folder {target.parent}.",
+            hint=f"Make it: mkdir -p {target.parent}",
+        )
+    source = DataSource(client)
+    content = _content(client, source, runs, title or client.path.parent.name or "nbtrack")
+    _write(target, _page(content))
+    return target
+
+
+def _content(
+    client: Client, source: DataSource, runs: Sequence[str] | None, title: str
+) -> JSON:
+    ids = None if runs is None else [client.get_run(run).info.run_id for run in runs]
+    table = source.search_runs(ids)
+    details, sources = _details(source, table["runs"])
+    return {
+        "title": title,
+        "generated_ms": time.time_ns() // 1_000_000,
+        "nbtrack_version": metadata.version("nbtrack"),
+        "database": client.path.name,
+        "runs": table,
+        "histories": _histories(source, table["runs"]),
+        "details": details,
+        "sources": sources,
+        "models": source.search_models(),
+    }
+
+
+def _details(source: DataSource, runs: Sequence[JSON]) -> tuple[JSON, dict[str, str]]:
+    """Return the details of each run by its id, and the cells' sources, each kept once."""
+    details: JSON = {}
+    names: dict[str, str] = {}  # source to its reference
+    for run in runs:
+        detail = source.run_details(run["run_id"])
+        cell = detail["cell"]
+        if cell is not None:
+            cell["source_ref"] = names.setdefault(cell.pop("source"), str(len(names)))
+        del detail["run"]  # it is in the table
+        details[run["run_id"]] = detail
+    return details, {reference: text for text, reference in names.items()}
+
+
+def _histories(source: DataSource, runs: Sequence[JSON]) -> list[JSON]:
+    """Return the curves of all metrics that have more than one point."""
+    wanted = [
+        (run["run_id"], key)
+        for run in runs
+        for key, summary in run["metrics"].items()
+        if summary["count"] > 1
+    ]
+    return [
+        series
+        for run_id, key in wanted[:_MAX_SERIES]
+        for series in source.metric_history([run_id], key)
+    ]
+
+
+def _page(content: JSON) -> str:
+    script = _script()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    # Inside a script element only "<" can end it or begin a comment.
+    data = json.dumps(content, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    return _PAGE.format(
+        policy=policy,
+        title=html.escape(content["title"]),
+        static=_static(content),
+        data=data.encode("utf-8", "replace").decode(),
+        script=script,
+    )
+
+
+def _script() -> str:
+    try:
+        text = (files("nbtrack") / "static" / "report.js").read_text("utf-8")
+    except FileNotFoundError:
+        raise NbtrackError(
+            "The front end of this nbtrack was not built (report.js is missing).",
+            hint="Install it: pip install nbtrack, or in a source tree: pip install -e .",
+        ) from None
+    # A closing tag within a string of the script would end the element. The HTML parser also
+    # makes one newline of each line end, before the hash of the policy is compared.
+    return text.replace("</script", "<\\/script").replace("<!--", "<\\!--").replace("\r\n", "\n")
+
+
+def _static(content: JSON) -> str:
+    rows = [
+        htmlview.Row(
+            run["run_id"],
+            run["run_name"],
+            run["status"],
+            run["duration_ms"],
+            {key: float(summary["last"]) for key, summary in run["metrics"].items()},
+            run["params"],
+        )
+        for run in content["runs"]["runs"]
+    ]
+    metrics = sorted({key for row in rows for key in row.metrics})
+    table = htmlview.runs_table(rows, metric_keys=metrics, param_keys=[])
+    return htmlview.panel(content["title"], table, footer="Charts need JavaScript.")
+
+
+def _write(target: Path, text: str) -> None:
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        aside.write_text(text, "utf-8", newline="\n")
+        os.replace(aside, target)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise InvalidParameterError(
+            f"The report {target} cannot be written: {error.strerror}.",
+            hint="Give another path.",
+        ) from error

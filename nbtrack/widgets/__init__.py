@@ -1,0 +1,5 @@
+"""Interactive views in the notebook."""
+
+from nbtrack.widgets.compare import CompareWidget, compare
+
+__all__ = ["CompareWidget", "compare"]
