@@ -10,6 +10,7 @@ import copy
 import sys
 import weakref
 from collections.abc import Callable, Sequence
+from functools import update_wrapper
 from importlib.machinery import ModuleSpec
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -31,7 +32,8 @@ class Hook:
         What stood in the class: a function, or a descriptor that holds one as ``fn`` and may
         refuse to hand it out, as scikit-learn's ``available_if`` does.
     wrap
-        Makes the function that instances get from the one that stood there.
+        Makes the function that instances get from the one that stood there; it is given that
+        one's name, documentation and signature.
 
     Examples
     --------
@@ -49,7 +51,8 @@ class Hook:
     def __init__(self, original: Any, wrap: Wrap) -> None:
         self.original = original
         self._guarded = not isinstance(original, FunctionType)
-        self.wrapper = wrap(original.fn if self._guarded else original)
+        function = original.fn if self._guarded else original
+        self.wrapper = update_wrapper(wrap(function), function)
 
     @staticmethod
     def fits(value: object) -> bool:
@@ -113,11 +116,11 @@ class Patches:
         self._attributes.append((owner, name, value, before))
         setattr(owner, name, value)
 
-    def after_subclassing(self, owner: type, callback: Callable[[type], None]) -> None:
+    def after_subclassing(self, owner: type[Any], callback: Callable[[type], None]) -> None:
         """Call `callback` with every subclass of `owner` that is made from now on."""
         own = vars(owner).get("__init_subclass__")
 
-        def __init_subclass__(cls: type, **options: Any) -> None:  # noqa: N807
+        def __init_subclass__(cls: type[Any], /, **options: Any) -> None:  # noqa: N807
             if own is None:
                 super(owner, cls).__init_subclass__(**options)
             else:
@@ -138,7 +141,7 @@ class Patches:
         cell = function.__closure__[function.__code__.co_freevars.index(variable)]
         inner = cell.cell_contents
         if isinstance(inner, FunctionType) and all(c is not cell for c, _, _ in self._cells):
-            wrapper = wrap(inner)
+            wrapper = update_wrapper(wrap(inner), inner)
             self._cells.append((cell, wrapper, inner))
             cell.cell_contents = wrapper
 

@@ -11,9 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import partial
 from numbers import Real
-from types import FrameType, FunctionType, ModuleType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 from nbtrack.autolog import scope
@@ -84,19 +84,19 @@ def _install_methods(base: ModuleType, patches: Patches) -> None:
             patches.after_subclassing(cls, hook_new)
 
 
-def _subclasses(cls: type) -> Iterable[type]:
-    found, waiting = {cls: None}, [cls]
+def _subclasses(cls: type[Any]) -> set[type[Any]]:
+    """Return `cls` and all classes that derive from it."""
+    found, waiting = {cls}, [cls]
     while waiting:
-        for sub in waiting.pop().__subclasses__():
-            if sub not in found:
-                found[sub] = None
-                waiting.append(sub)
+        new = set(waiting.pop().__subclasses__()) - found
+        found |= new
+        waiting += new
     return found
 
 
 def _positional(function: FunctionType) -> tuple[str, ...]:
     """Return the names of a method's positional parameters, without ``self``."""
-    code = inspect.unwrap(function).__code__
+    code: CodeType = inspect.unwrap(function).__code__
     return code.co_varnames[1 : code.co_argcount]
 
 
@@ -111,7 +111,6 @@ def _from_library(frame: FrameType) -> bool:
 def _wrap_fit(name: str, function: FunctionType) -> Callable[..., Any]:
     parameters = _positional(function)
 
-    @wraps(function)
     def fit(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         tracker = current_tracker()
@@ -246,7 +245,6 @@ def _parts(estimator: Any) -> list[Any]:
 def _wrap_cross_validation(function: FunctionType) -> Callable[..., Any]:
     signature = inspect.signature(function)
 
-    @wraps(function)
     def cross_validation(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         tracker = current_tracker()
@@ -331,7 +329,6 @@ def _is_scalar(value: object) -> bool:
 
 
 def _wrap_predict(name: str, function: FunctionType) -> Callable[..., Any]:
-    @wraps(function)
     def predict(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         tracker, frame = current_tracker(), sys._getframe(1)
@@ -361,7 +358,6 @@ def _remember(result: object, origin: Origin, data: object, frame: FrameType, me
 
 
 def _wrap_score(function: FunctionType) -> Callable[..., Any]:
-    @wraps(function)
     def score(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         tracker, frame = current_tracker(), sys._getframe(1)
@@ -383,7 +379,6 @@ def _log_score(name: str, result: Any, origin: Origin, frame: FrameType) -> None
 
 
 def _wrap_metric(function: FunctionType) -> Callable[..., Any]:
-    @wraps(function)
     def metric(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         result = function(*args, **kwargs)

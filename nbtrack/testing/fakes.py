@@ -14,7 +14,6 @@ Examples
 from __future__ import annotations
 
 import itertools
-import pickle
 import threading
 from collections.abc import Collection, Mapping
 
@@ -73,8 +72,10 @@ class FakeRun:
 
     def log_model(self, model: object, flavor: str) -> None:
         """Keep class, flavor and pickle."""
+        import cloudpickle
+
         self._fail("log_model")
-        self.models.append((type(model).__name__, flavor, pickle.dumps(model)))
+        self.models.append((type(model).__name__, flavor, cloudpickle.dumps(model)))
 
     def end(self, status: str, error: str | None = None) -> None:
         """Keep how the run ended."""
