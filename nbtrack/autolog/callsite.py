@@ -1,0 +1,274 @@
+"""What the user wrote: from a frame that is at a call, to the call's syntax, to names.
+
+The position of the running instruction, which Python keeps since 3.11, is the position of the
+call in the source. Notebook cells have their source in `linecache`; those of earlier cells are in
+the user's namespace as ``In``, where IPython puts them. Without source there are no names, and
+nothing else changes.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import linecache
+import os
+import sysconfig
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
+from types import FrameType
+from typing import Any
+
+_LIBRARIES = tuple(
+    os.path.join(path, "")  # noqa: PTH118  # frames have plain strings
+    for path in {sysconfig.get_path(key) for key in ("stdlib", "purelib", "platlib")}
+)
+_EARLIER_CELLS = 200
+_Position = tuple[int | None, int | None, int | None, int | None]
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+class Source:
+    """A parsed cell or file: its calls by position, and what its names were assigned."""
+
+    def __init__(self, text: str) -> None:
+        tree = ast.parse(text)
+        self.module: list[ast.stmt] = tree.body
+        self.calls: dict[_Position, ast.Call] = {}
+        self._functions: list[ast.FunctionDef | ast.AsyncFunctionDef] = []
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                self.calls[position(node)] = node
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                self._functions.append(node)
+
+    def function(self, call: ast.Call) -> list[ast.stmt]:
+        """Return the body of the innermost function around `call`; empty outside of functions."""
+        around = [f for f in self._functions if f.lineno <= call.lineno <= (f.end_lineno or 0)]
+        return max(around, key=lambda f: f.lineno).body if around else []
+
+
+def position(node: ast.expr) -> _Position:
+    """Return where `node` stands, as code objects have it."""
+    return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
+
+
+@lru_cache(maxsize=256)
+def parse(text: str) -> Source | None:
+    """Parse `text`; None if it is no Python."""
+    try:
+        return Source(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return None  # a cell in another language, or beyond the parser: there are no names
+
+
+def is_library(frame: FrameType) -> bool:
+    """Whether installed code is running in `frame`, and not the user's."""
+    filename = frame.f_code.co_filename
+    return filename.startswith(_LIBRARIES) or "dist-packages" in filename
+
+
+def cells(frame: FrameType) -> list[str]:
+    """Return the sources of the notebook's cells, the running one last; empty in a script."""
+    history = frame.f_globals.get("In")
+    if not isinstance(history, list):
+        return []
+    return [text for text in history[-_EARLIER_CELLS:] if isinstance(text, str)]
+
+
+def _sources(frame: FrameType) -> Iterator[Source]:
+    """Yield the source that `frame` may run, most likely first."""
+    lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
+    texts = ["".join(lines)] if lines else []
+    if not texts and (history := cells(frame)):
+        # `%%time` and its kind compile the rest of the cell under a made-up file name. IPython
+        # has rewritten the cell to a call of the magic with that text.
+        magic = parse(history[-1])
+        texts = [
+            argument.value
+            for call in (magic.calls.values() if magic else ())
+            for argument in call.args
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+        ]
+    for text in texts:
+        source = parse(text)
+        if source is not None:
+            yield source
+
+
+class CallSite:
+    """The call that `frame` is making.
+
+    Parameters
+    ----------
+    frame
+        Frame of the caller. It is read here and in `value`; keep no `CallSite` beyond the call.
+    function
+        Name of the function that is called, to be sure to have the right call.
+    """
+
+    def __init__(self, frame: FrameType, function: str) -> None:
+        self._frame = frame
+        self.call: ast.Call | None = None
+        self._source: Source | None = None
+        if is_library(frame):
+            return
+        instruction = frame.f_lasti // 2
+        where = next(islice(frame.f_code.co_positions(), instruction, None), None)
+        for source in _sources(frame):
+            call = source.calls.get(where) if where else None
+            if call is not None and _calls(call, function):
+                self.call, self._source = call, source
+                return
+
+    @property
+    def text(self) -> str:
+        """The call as the user wrote it, but for white space."""
+        return ast.unparse(self.call) if self.call is not None else ""
+
+    def argument(self, index: int | None, *keywords: str) -> ast.expr | None:
+        """Return the expression given as an argument, by its place or by one of its names."""
+        if self.call is None:
+            return None
+        for keyword in self.call.keywords:
+            if keyword.arg in keywords:
+                return keyword.value
+        if index is None or any(isinstance(a, ast.Starred) for a in self.call.args[: index + 1]):
+            return None
+        return self.call.args[index] if index < len(self.call.args) else None
+
+    def name(self, index: int | None, *keywords: str) -> str | None:
+        """Return the user's name of an argument; see `data_name`."""
+        return data_name(self.argument(index, *keywords))
+
+    def value(self, name: str) -> Any:
+        """Return what `name` is bound to at the call, or None."""
+        frame = self._frame
+        if frame.f_code.co_name != "<module>":
+            # Before Python 3.13 the frame keeps this snapshot, and what is in it, until the
+            # function returns; so it is taken only when there is no other way.
+            local = frame.f_locals
+            if name in local:
+                return local[name]
+        return frame.f_globals.get(name)
+
+    def assigned(self, name: str) -> list[ast.expr]:
+        """Return the expressions last assigned to `name` (or ``df['p']``) before the call."""
+        if self._source is None or self.call is None:
+            return []
+        line = self.call.lineno
+        body = self._source.function(self.call)
+        found = _last(body, name, line) or _last(self._source.module, name, None if body else line)
+        if found:
+            return found
+        for text in reversed(cells(self._frame)[:-1]):
+            cell = parse(text)
+            if cell is not None and (found := _last(cell.module, name, None)):
+                return found
+        return []
+
+
+def _calls(call: ast.Call, function: str) -> bool:
+    """Whether `call` may be one of `function`: not of `map` or of another method."""
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr == function
+    return not (isinstance(call.func, ast.Name) and hasattr(builtins, call.func.id))
+
+
+def data_name(expression: ast.expr | None) -> str | None:
+    """Return the name by which the user would call the data in `expression`.
+
+    Examples
+    --------
+    >>> import ast
+    >>> from nbtrack.autolog.callsite import data_name
+    >>> [data_name(ast.parse(text, mode="eval").body)
+    ...  for text in ("X_test", "data.X", "X[:100]", "scaler.transform(X)", "X.to_numpy()", "1")]
+    ['X_test', 'data.X', 'X', 'X', 'X', None]
+    """
+    match expression:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=value, attr=attribute):
+            owner = data_name(value)
+            plain = isinstance(value, ast.Name | ast.Attribute)
+            return f"{owner}.{attribute}" if owner and plain else owner
+        case ast.Subscript(value=value) | ast.Starred(value=value):
+            return data_name(value)
+        case ast.Call(args=[first, *_]):
+            return data_name(first)
+        case ast.Call(func=ast.Attribute(value=value)):
+            return data_name(value)
+    return None
+
+
+def _last(body: list[ast.stmt], name: str, line: int | None) -> list[ast.expr]:
+    """Return the expressions of the last statement before `line` that assigns `name`."""
+    found: list[ast.expr] = []
+    for statement in _statements(body):
+        if line is not None and statement.lineno >= line:
+            continue
+        values = [v for target, v in _assignments(statement) if _binds(target, name)]
+        if isinstance(statement, ast.AugAssign):
+            values = found + values  # `p += q` adds to what p was
+        found = values or found
+    return found
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements of `body` and of its blocks, in order, but not of its functions."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, (*_FUNCTIONS, ast.ClassDef)):
+            continue
+        for field in ("body", "orelse", "finalbody"):
+            yield from _statements(getattr(statement, field, []))
+        for part in (*getattr(statement, "handlers", []), *getattr(statement, "cases", [])):
+            yield from _statements(part.body)
+
+
+def _assignments(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield target and value of what `statement` itself assigns."""
+    match statement:
+        case ast.Assign(targets=targets, value=value):
+            for target in targets:
+                yield from _pairs(target, value)
+        case ast.AnnAssign(target=target, value=ast.expr() as value):
+            yield target, value
+        case ast.AugAssign(target=target, value=value):
+            yield target, value
+        case ast.For(target=target, iter=value) | ast.AsyncFor(target=target, iter=value):
+            yield target, value
+        case ast.With(items=items) | ast.AsyncWith(items=items):
+            for item in items:
+                if item.optional_vars is not None:
+                    yield item.optional_vars, item.context_expr
+        case ast.Expr(value=ast.NamedExpr(target=target, value=value)):
+            yield target, value
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Split ``a, b = x, y`` into its parts."""
+    sequence = ast.Tuple | ast.List
+    if (
+        isinstance(target, sequence)
+        and isinstance(value, sequence)
+        and len(target.elts) == len(value.elts)
+    ):
+        yield from zip(target.elts, value.elts, strict=True)
+    else:
+        yield target, value
+
+
+def target_text(node: ast.AST) -> str:
+    """Return the text of something that can be assigned, as ``df['p']``; else nothing."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return ast.unparse(node) if isinstance(node, ast.Attribute | ast.Subscript) else ""
+
+
+def _binds(target: ast.expr, text: str) -> bool:
+    return any(
+        isinstance(getattr(node, "ctx", None), ast.Store) and target_text(node) == text
+        for node in ast.walk(target)
+    )

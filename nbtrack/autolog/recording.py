@@ -1,0 +1,114 @@
+"""Writing down an outermost call, whatever happens to the call, to the tracker or to us."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import ParamSpec, TypeVar
+
+from nbtrack.autolog.integration import TrackedRun, Tracker
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_HERE = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120  # as frames have it
+
+
+def attempt(
+    tracker: Tracker, what: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T | None:
+    """Call a function of ours; what goes wrong becomes a warning, and the result None.
+
+    An interrupt is the user's and comes out.
+    """
+    try:
+        return function(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001  # tracking never breaks the user's call
+        warn(tracker, f"nbtrack could not {what}: {describe(error)}")
+    return None
+
+
+def warn(tracker: Tracker, message: str) -> None:
+    """Show `message` through the tracker."""
+    with suppress(Exception):  # nobody is left to be told
+        tracker.warn(message)
+
+
+def describe(error: BaseException) -> str:
+    """Return type and message of an error, even of one that cannot say its message."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001  # an error with a broken __str__ still has a type
+        return type(error).__name__
+
+
+def format_error(error: BaseException, caller: FrameType | None = None) -> str:
+    """Return the traceback of `error` as Python prints it, without frames of this package.
+
+    Parameters
+    ----------
+    error
+        The error as it was caught.
+    caller
+        Frame of the user's call, which the error has not reached yet: it is shown first.
+    """
+    report = traceback.TracebackException.from_exception(error)
+    if caller is not None:
+        report.stack.insert(0, traceback.extract_stack(caller, limit=1)[0])
+    chain: list[traceback.TracebackException | None] = [report]
+    while chain:
+        if (part := chain.pop()) is not None:
+            part.stack[:] = [line for line in part.stack if not line.filename.startswith(_HERE)]
+            chain += [part.__cause__, part.__context__]
+    return "".join(report.format())
+
+
+class Recording:
+    """The run of one outermost call: the user's own active run, or a new one.
+
+    Parameters
+    ----------
+    tracker
+        Where runs are begun. Whatever it raises becomes one warning.
+    """
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.tracker = tracker
+        self.run: TrackedRun | None = None
+        self._ours = False
+
+    def begin(self, name_hint: str) -> None:
+        """Take up the active run, or begin one."""
+        self.run = self.attempt("look for an active run", self.tracker.active_run)
+        if self.run is None:
+            self.run = self.attempt("begin a run", self.tracker.begin_run, name_hint)
+            self._ours = self.run is not None
+
+    def attempt(
+        self, what: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T | None:
+        """Call a function of ours; see `attempt` of this module."""
+        return attempt(self.tracker, what, function, *args, **kwargs)
+
+    def finish(self, write: Callable[[TrackedRun], None]) -> None:
+        """End the run after a call that went well, once `write` has written down its results."""
+        if self.run is None:
+            return
+        status = "KILLED"  # an interrupt while we are writing
+        try:
+            self.attempt("write down the results", write, self.run)
+            status = "FINISHED"
+        finally:
+            self._end(status)
+
+    def fail(self, error: BaseException, caller: FrameType | None = None) -> None:
+        """End the run after a call that raised."""
+        if self.run is not None and self._ours:
+            text = self.attempt("describe the error", format_error, error, caller)
+            self._end("FAILED" if isinstance(error, Exception) else "KILLED", text)
+
+    def _end(self, status: str, error: str | None = None) -> None:
+        if self.run is not None and self._ours:
+            self.attempt("end the run", self.run.end, status, error)

@@ -1,0 +1,89 @@
+"""The outermost call: what runs inside it belongs to it and is not recorded by itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+_inside: ContextVar[bool] = ContextVar("nbtrack_inside", default=False)
+
+
+class _Switch:
+    """Whether this process records at all, and whether its children have been thought of."""
+
+    on = False
+    forks_seen_to = False
+
+
+def switch(on: bool) -> None:
+    """Record in this process, or not; a forked child never does until it asks to.
+
+    A child would write into its parent's runs, through its parent's threads and connections.
+    """
+    _Switch.on = on
+    if on and not _Switch.forks_seen_to and hasattr(os, "register_at_fork"):
+        _Switch.forks_seen_to = True  # such a function can never be taken back
+        os.register_at_fork(after_in_child=lambda: switch(False))
+
+
+def is_idle() -> bool:
+    """Whether a call that starts here would be an outermost one."""
+    return _Switch.on and not _inside.get()
+
+
+def is_inside() -> bool:
+    """Whether an outermost call is going on here."""
+    return _inside.get()
+
+
+class Recorder(Protocol):
+    """Told of one outermost call. Its own failures must not come out."""
+
+    def begin(self) -> None:
+        """Before the call."""
+
+    def succeed(self, result: Any) -> None:
+        """After the call has returned `result`."""
+
+    def fail(self, error: BaseException) -> None:
+        """After the call has raised `error`, or an interrupt came while `begin` was at work."""
+
+
+def record(
+    recorder: Recorder,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    """Call `function` once as an outermost call, and tell `recorder`.
+
+    An interrupt may come between any two lines here. Python raises it after a call has returned,
+    so the first call of ``finally``, which ends the scope, always takes place. What the recorder
+    does with the result is no call of the user's either, so it has a scope of its own.
+    """
+    __tracebackhide__ = True
+    try:
+        try:
+            _inside.set(True)
+            recorder.begin()
+            result = function(*args, **kwargs)
+        finally:
+            _inside.set(False)
+    except BaseException as error:
+        absorb(recorder.fail, (error,), {})
+        raise
+    absorb(recorder.succeed, (result,), {})
+    return result
+
+
+def absorb(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Call `function` so that nothing inside it is taken for an outermost call."""
+    __tracebackhide__ = True
+    before = _inside.get()
+    try:
+        _inside.set(True)
+        return function(*args, **kwargs)
+    finally:
+        _inside.set(before)

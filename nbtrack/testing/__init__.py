@@ -1,0 +1,1 @@
+"""What the tests of nbtrack share with those of third parties."""
