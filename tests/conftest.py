@@ -1,0 +1,50 @@
+"""What every test gets: an environment without the user's settings, and versions on record."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+VERSIONS_SHOWN = ("ipython", "ipykernel", "jupyterlab", "pandas", "scikit-learn", "playwright")
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+def pytest_report_header() -> str:
+    """Say which versions these tests ran with."""
+    shown = [f"{name} {_version(name)}" for name in VERSIONS_SHOWN]
+    return ", ".join(
+        [f"python {platform.python_version()}", f"sqlite {sqlite3.sqlite_version}", *shown]
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's settings away from the tests, and the tests away from the user's files."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(("NBTRACK_", "MLFLOW_", "JUPYTER", "JPY_", "IPYTHON")):
+                patch.delenv(name)
+        patch.setenv("HOME", str(home))
+        for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+            patch.setenv(name, str(home / name.removeprefix("XDG_").lower()))
+        yield
+
+
+@pytest.fixture
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make the test's own temporary folder the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
