@@ -62,7 +62,8 @@ class DataSource:
         function = self._operations.get(operation)
         if function is None:
             raise InvalidParameterError(
-                f"There is no operation {operation!r}.", hint=f"There is: {_list(self._operations)}."
+                f"There is no operation {operation!r}.",
+                hint=f"There is: {_list(self._operations)}.",
             )
         try:
             return function(**params)

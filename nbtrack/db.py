@@ -288,7 +288,7 @@ def translate(error: BaseException, path: Path) -> NbtrackError:
     if code in _UNWRITABLE:
         return StoreError(
             f"The database {path} cannot be written: {error}.",
-            hint="Choose a file in a writable folder by NBTRACK_DB or nbtrack.set_tracking_uri(...).",
+            hint="Choose a file in a writable folder: NBTRACK_DB or nbtrack.set_tracking_uri(...).",
         )
     if code in _FULL:
         return StoreError(
@@ -314,7 +314,7 @@ class Reader:
 
     @property
     def conn(self) -> sqlite3.Connection:
-        """This thread's connection; opened on first use.
+        """The connection of the calling thread, opened on first use.
 
         Raises
         ------

@@ -4,7 +4,7 @@
 
     NbtrackError
     ├── InvalidParameterError      a value that cannot be accepted (also a ValueError)
-    ├── NotFoundError              no such experiment, run, metric, artifact or model (a LookupError)
+    ├── NotFoundError              no such run, experiment, artifact or model (a LookupError)
     ├── AlreadyExistsError         a name that is taken
     ├── StoreError                 the database cannot be read or written just now
     │   ├── ForeignDatabaseError   the file is a database, but not one of nbtrack's

@@ -38,8 +38,12 @@ class _Card:
         self.runs: OrderedDict[str, ActiveRun] = OrderedDict()
         self.display_id = uuid.uuid4().hex
         self.shown = False
-        self.dirty = True
+        self.changed: set[str] = set()  # ids of the runs that are to be drawn
         self.drawn = 0.0
+
+    @property
+    def dirty(self) -> bool:
+        return bool(self.changed)
 
     @property
     def running(self) -> bool:
@@ -71,7 +75,7 @@ class CardDeck:
             card = self._of_run.get(run.run_id) or self._deal(run)
             if card is None:
                 return
-            card.dirty = True
+            card.changed.add(run.run_id)
             if settings.card == "full" and self._live:
                 if not card.shown:
                     # Here and not in the thread, so that it stands below this very cell.
@@ -119,18 +123,18 @@ class CardDeck:
         try:
             self._publish(card)
         except Exception as error:  # noqa: BLE001 - this thread has nobody else to tell
-            card.dirty = False
+            card.changed.clear()
             notices.warn(f"The card could not be drawn: {type(error).__name__}: {error}")
 
     def _publish(self, card: _Card) -> None:
-        card.dirty, card.drawn = False, time.monotonic()
-        text = _text(card)
+        changed = [run for run in card.runs.values() if run.run_id in card.changed]
+        card.changed, card.drawn = set(), time.monotonic()
         if settings.card != "full" or not self._live:
-            if not card.running:
-                print(text)  # noqa: T201 - a line of text is what was asked for
+            if changed:
+                print(_text(changed))  # noqa: T201 - a line of text is what was asked for
             return
         self._shell.display_pub.publish(
-            data={"text/html": _html(card), "text/plain": text},
+            data={"text/html": _html(card), "text/plain": _text(list(card.runs.values()))},
             metadata={},
             transient={"display_id": card.display_id},
             update=card.shown,
@@ -196,9 +200,9 @@ def _error(run: ActiveRun) -> str:
     return htmlview.message(f"{run.run_name}: {htmlview.clip(last[0], 300) if last else ''}")
 
 
-def _text(card: _Card) -> str:
+def _text(runs: list[ActiveRun]) -> str:
     lines = []
-    for run in list(card.runs.values())[-_ROWS:]:
+    for run in runs[-_ROWS:]:
         metrics = ", ".join(
             f"{key}={htmlview.format_number(run.metrics[key])}"
             for key in _first(dict.fromkeys(run.metrics), _METRICS)

@@ -81,12 +81,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 @magics_class
-class NbtrackMagics(Magics):  # type: ignore[misc]  # IPython's class is untyped
+class NbtrackMagics(Magics):
     """The line magic ``%nbtrack``."""
 
-    @line_magic  # type: ignore[misc]
+    @line_magic
     def nbtrack(self, line: str) -> Any:
-        """Runs, models and reports: %nbtrack compare, runs, models, register, report, status."""
+        """Show runs and models: %nbtrack compare, runs, models, register, report, status."""
         try:
             arguments = build_parser().parse_args(_split(line))
             function: Callable[[argparse.Namespace], Any] | None

@@ -10,6 +10,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from traitlets import TraitError
+
 from nbtrack import autolog
 from nbtrack.autolog.tracker import FluentTracker
 from nbtrack.db import check_header
@@ -24,6 +26,7 @@ from nbtrack.tracking.workspace import set_notebook, sync_cells
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
+    from traitlets.config import Configurable
 
 _loaded: dict[int, Extension] = {}  # by id of the shell
 
@@ -40,7 +43,7 @@ class Extension:
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
         self._deck = CardDeck(shell)
-        self._config = NBTrack(parent=shell)
+        self._config = _config(shell)
         self._magics = NbtrackMagics(shell)
 
     def load(self) -> None:
@@ -48,7 +51,7 @@ class Extension:
         set_notebook(_notebook_path(self._shell))
         notices.defer(True)
         self._shell.register_magics(self._magics)
-        self._shell.configurables.append(self._config)
+        self._shell.configurables.append(self._config)  # type: ignore[arg-type]  # its hint is too narrow
         self._shell.events.register("pre_run_cell", self._pre_run_cell)
         self._shell.events.register("post_run_cell", self._post_run_cell)
         events.subscribe(self._deck.run_changed)
@@ -66,7 +69,7 @@ class Extension:
         sync_cells()
         self._shell.events.unregister("pre_run_cell", self._pre_run_cell)
         self._shell.events.unregister("post_run_cell", self._post_run_cell)
-        self._shell.configurables.remove(self._config)
+        self._shell.configurables.remove(self._config)  # type: ignore[arg-type]
         self._shell.magics_manager.magics["line"].pop("nbtrack", None)
         self._shell.magics_manager.registry.pop(type(self._magics).__name__, None)
         notices.show_waiting(_show_notice)
@@ -90,6 +93,15 @@ class Extension:
         self._deck.end_cell()
         sync_cells()
         notices.show_waiting(_show_notice)
+
+
+def _config(shell: InteractiveShell) -> Configurable:
+    try:
+        return NBTrack(parent=shell)
+    except TraitError as error:
+        # A wrong value in the user's IPython configuration: told, and the rest goes on.
+        notices.warn(str(error))
+        return NBTrack()
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -33,7 +33,7 @@ class _Register:
         ).fetchone():
             raise NotFoundError(
                 f"The run {self.run_id} has no model '{self.artifact_path}' to register.",
-                hint="Only a finished fit has one; see log_models and max_model_mb in the settings.",
+                hint="Only a finished fit has one; see the settings log_models and max_model_mb.",
             )
         now = time.time_ns() // 1_000_000
         row = conn.execute(
@@ -110,7 +110,9 @@ class SqliteRegistry:
             found = self._versions("WHERE v.name = ? AND v.version = ?", (name, version))
         if found:
             return found[0]
-        known = [str(row["name"]) for row in self._reader.rows("SELECT name FROM registered_models")]
+        known = [
+            str(row["name"]) for row in self._reader.rows("SELECT name FROM registered_models")
+        ]
         if name not in known:
             raise NotFoundError(
                 f"There is no registered model {name!r}.",

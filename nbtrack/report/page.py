@@ -10,7 +10,6 @@ import base64
 import hashlib
 import html
 import json
-import os
 import secrets
 import time
 from collections.abc import Sequence
@@ -103,9 +102,7 @@ def write_report(
     return target
 
 
-def _content(
-    client: Client, source: DataSource, runs: Sequence[str] | None, title: str
-) -> JSON:
+def _content(client: Client, source: DataSource, runs: Sequence[str] | None, title: str) -> JSON:
     ids = None if runs is None else [client.get_run(run).info.run_id for run in runs]
     table = source.search_runs(ids)
     details, sources = _details(source, table["runs"])
@@ -203,7 +200,7 @@ def _write(target: Path, text: str) -> None:
     aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         aside.write_text(text, "utf-8", newline="\n")
-        os.replace(aside, target)
+        aside.replace(target)
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise InvalidParameterError(

@@ -129,8 +129,7 @@ class _AddMetrics:
         for key, points in by_key.items():
             metric_id = _fold(conn, self.run_id, key, points)
             conn.executemany(
-                "INSERT INTO metric_points (metric_id, step, timestamp, value)"
-                " VALUES (?, ?, ?, ?)",
+                "INSERT INTO metric_points (metric_id, step, timestamp, value) VALUES (?, ?, ?, ?)",
                 [(metric_id, p.step, p.timestamp, p.value) for p in points],
             )
 

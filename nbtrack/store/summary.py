@@ -1,4 +1,4 @@
-"""What is kept of a metric besides its points: pure, so that it can be tested without a database."""
+"""What is kept of a metric besides its points: pure, so that no database is needed to test it."""
 
 from __future__ import annotations
 

@@ -262,11 +262,11 @@ class Writer:
             self._note_trouble(translate(error, self.path), batch)
             return False
         with self._changed:
-            for (record, reply), (value, error) in zip(batch, results, strict=True):
+            for (record, reply), (value, fault) in zip(batch, results, strict=True):
                 self._queue.popleft()
                 self._pending_bytes -= record.nbytes
                 if reply is not None:
-                    reply.value, reply.error, reply.done = value, error, True
+                    reply.value, reply.error, reply.done = value, fault, True
             self._written += len(batch)
             self._trouble = None
             self._changed.notify_all()
@@ -288,9 +288,7 @@ class Writer:
             self._conn = conn
         return self._conn
 
-    def _commit(
-        self, conn: Connection, batch: list[_Entry]
-    ) -> list[tuple[Any, Exception | None]]:
+    def _commit(self, conn: Connection, batch: list[_Entry]) -> list[tuple[Any, Exception | None]]:
         conn.execute("BEGIN IMMEDIATE")
         try:
             results = [self._apply(conn, record, reply) for record, reply in batch]
@@ -356,7 +354,7 @@ class Writer:
 
 def _after_fork_in_child() -> None:
     for writer in list(_writers):
-        writer._after_fork_in_child()  # noqa: SLF001 - our own class
+        writer._after_fork_in_child()
 
 
 def _at_exit() -> None:

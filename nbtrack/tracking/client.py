@@ -173,9 +173,7 @@ class Client:
         for name in experiment_names or ():
             if store.get_experiment(name) is None:
                 known = ", ".join(x.name for x in store.search_experiments()[:10])
-                raise NotFoundError(
-                    f"There is no experiment {name!r}.", hint=f"There is: {known}."
-                )
+                raise NotFoundError(f"There is no experiment {name!r}.", hint=f"There is: {known}.")
         return store.search_runs(
             experiment_names=experiment_names,
             run_ids=None if runs is None else [store.resolve_run_id(run) for run in runs],

@@ -31,7 +31,7 @@ def unsubscribe(listener: Listener) -> None:
 
 def announce(run: ActiveRun) -> None:
     """Tell all listeners that a run began or changed."""
-    for listener in list(_listeners):
+    for listener in _listeners:
         try:
             listener(run)
         except Exception as error:  # noqa: BLE001 - a display must not break a fit

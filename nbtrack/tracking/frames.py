@@ -86,4 +86,5 @@ def _number(text: str) -> float | int:
 def _times(times: Iterable[int | None]) -> pd.DatetimeIndex:
     import pandas as pd
 
-    return pd.DatetimeIndex(pd.to_datetime(list(times), unit="ms", utc=True))
+    whole = pd.array(list(times), dtype="Int64")
+    return pd.DatetimeIndex(pd.to_datetime(whole, unit="ms", utc=True))

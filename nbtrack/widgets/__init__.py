@@ -1,5 +1,5 @@
 """Interactive views in the notebook."""
 
-from nbtrack.widgets.compare import CompareWidget, compare
+from nbtrack.widgets.comparison import CompareWidget, compare
 
 __all__ = ["CompareWidget", "compare"]

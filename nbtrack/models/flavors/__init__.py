@@ -8,7 +8,14 @@ from typing import cast
 from nbtrack.errors import NotFoundError
 from nbtrack.models.flavors.base import Flavor, ModelTooLargeError, Snapshot
 
-__all__ = ["Flavor", "ModelTooLargeError", "Snapshot", "flavor_names", "get_flavor", "take_snapshot"]
+__all__ = [
+    "Flavor",
+    "ModelTooLargeError",
+    "Snapshot",
+    "flavor_names",
+    "get_flavor",
+    "take_snapshot",
+]
 
 _FLAVORS = ("sklearn",)
 

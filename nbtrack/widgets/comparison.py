@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _STATIC_ROWS, _STATIC_COLUMNS = 20, 4
 
 
-class CompareWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget ships no types
+class CompareWidget(anywidget.AnyWidget):
     """A table of runs and a chart, to sort, select and register from. Use `compare`.
 
     Attributes
@@ -85,7 +85,7 @@ class CompareWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget shi
         if not _is_live():
             # Executed by nbclient and the like: a widget would come out blank when offline.
             return static, {}
-        return {**data, **static}, metadata
+        return {**(data or {}), **static}, metadata
 
 
 def compare(*runs: str, metric: str | None = None) -> CompareWidget:
@@ -136,11 +136,11 @@ def _answer_while_busy(widget: CompareWidget) -> None:
     # ipykernel 7.4 sends a message of the page to the shell that last sent to the page, which
     # is the busy one; left where the page sent it, it is answered while the cell runs.
     if hasattr(widget.comm, "_reply_subshell_for"):
-        widget.comm._reply_subshell_for = lambda _data, default: default  # noqa: SLF001
+        widget.comm._reply_subshell_for = lambda _data, default: default
 
 
 def _is_live() -> bool:
-    """Return whether somebody sees the output now: hosts give their cells ids, nbclient does not."""
+    """Return whether somebody sees the output: a host gives its cells ids, nbclient does not."""
     cell = current_cell()
     return cell is None or cell.cell_id is not None or "google.colab" in sys.modules
 

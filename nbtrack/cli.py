@@ -1,0 +1,161 @@
+"""``nbtrack`` on the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+import nbtrack
+from nbtrack import htmlview
+from nbtrack.datasource import DataSource, model_json, run_json
+from nbtrack.errors import NbtrackError
+from nbtrack.settings import Settings, settings
+from nbtrack.tracking import Client
+
+
+class _Errors(click.Group):
+    """A group whose commands show nbtrack's errors as a sentence and exit with status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except NbtrackError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Errors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(nbtrack.__version__, prog_name="nbtrack")
+@click.option("--db", metavar="PATH", help="The database; default: NBTRACK_DB, else the nearest.")
+@click.pass_context
+def main(ctx: click.Context, db: str | None) -> None:
+    """Experiment tracking in one SQLite file."""
+    ctx.obj = db
+
+
+def _client(db: str | None) -> Client:
+    client = Client(db)
+    if not client.path.exists():
+        raise NbtrackError(
+            f"There is no database {client.path}.",
+            hint="Name one by --db, or make it: %load_ext nbtrack in a notebook, then fit a model.",
+        )
+    return client
+
+
+_json_option: Callable[..., Any] = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON for other programs."
+)
+
+
+@main.group()
+def runs() -> None:
+    """Look at runs."""
+
+
+@runs.command("list")
+@click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option("--experiment", "experiments", multiple=True, help="Only this one; may be repeated.")
+@_json_option
+@click.pass_obj
+def list_runs(db: str | None, count: int, experiments: tuple[str, ...], as_json: bool) -> None:
+    """List the runs, newest first."""
+    found = _client(db).search_runs(experiment_names=experiments or None, max_results=count)
+    if as_json:
+        click.echo(json.dumps([run_json(run, []) for run in found], indent=1))
+        return
+    metrics = sorted({key for run in found for key in run.data.metrics})[:4]
+    rows = [
+        [
+            run.info.run_id[:8],
+            run.info.run_name,
+            run.data.tags.get("estimator_name", ""),
+            run.info.status,
+            htmlview.format_time(run.info.start_time),
+            htmlview.format_duration(run.info.duration_ms),
+            *(
+                htmlview.format_number(run.data.metrics[key]) if key in run.data.metrics else "–"
+                for key in metrics
+            ),
+        ]
+        for run in found
+    ]
+    header = ["id", "name", "estimator", "status", "started", "duration", *metrics]
+    click.echo(htmlview.text_table(rows, header))
+
+
+@runs.command("show")
+@click.argument("run")
+@click.pass_obj
+def show_run(db: str | None, run: str) -> None:
+    """Print all that is known of a RUN (id, beginning of an id, or name) as JSON."""
+    click.echo(json.dumps(DataSource(_client(db)).run_details(run), indent=1))
+
+
+@main.group()
+def models() -> None:
+    """Look at registered models, and add to them."""
+
+
+@models.command("list")
+@_json_option
+@click.pass_obj
+def list_models(db: str | None, as_json: bool) -> None:
+    """List the registered models and their versions."""
+    found = _client(db).search_registered_models()
+    if as_json:
+        click.echo(json.dumps([model_json(model) for model in found], indent=1))
+        return
+    rows = [
+        [
+            version.name,
+            str(version.version),
+            version.run_name or "",
+            htmlview.format_time(version.creation_timestamp),
+            version.user_id,
+        ]
+        for model in found
+        for version in model.versions
+    ]
+    click.echo(htmlview.text_table(rows, ["model", "version", "run", "registered", "by"]))
+
+
+@models.command("register")
+@click.argument("run")
+@click.argument("name")
+@click.pass_obj
+def register_model(db: str | None, run: str, name: str) -> None:
+    """Make the next version of the registered model NAME from the model of a RUN."""
+    version = _client(db).register_model(run, name)
+    click.echo(f"Registered {version.name} version {version.version}.")
+
+
+@main.command("report")
+@click.argument("path", type=click.Path(path_type=Path), default="nbtrack-report.html")
+@click.option("--title", help="Heading of the report.")
+@click.option("--run", "run_names", multiple=True, help="Only this run; may be repeated.")
+@click.pass_obj
+def report_command(
+    db: str | None, path: Path, title: str | None, run_names: tuple[str, ...]
+) -> None:
+    """Write one HTML file that opens offline."""
+    from nbtrack.report import write_report
+
+    written = write_report(path, runs=run_names or None, title=title, client=_client(db))
+    size = htmlview.format_size(written.stat().st_size)
+    click.echo(f"The report is in {written} ({size}).")
+
+
+@main.command("config")
+def config() -> None:
+    """List the settings: their values, environment variables and meaning."""
+    rows = [
+        [setting.name, repr(getattr(settings, setting.name)), setting.env, setting.help]
+        for setting in Settings.table()
+    ]
+    for name, value, env, help_text in rows:
+        click.echo(f"{name} = {value}\n    {help_text}\n    Environment: {env}")
