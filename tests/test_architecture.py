@@ -31,6 +31,7 @@ LAYER_OF = {unit: layer for layer, units in enumerate(LAYERS) for unit in units}
 # The only imports between units of one layer.
 ALLOWED_SIBLINGS = {
     ("db", "migrations"),  # opening a file is what brings its schema up to date
+    ("__init__", "ipython"),  # `%load_ext nbtrack` looks for its functions in the package itself
     ("settings", "errors"),  # a value that cannot be accepted is one of nbtrack's errors
 }
 # Shipped for third parties; if a unit needed it, test code would run in production.

@@ -37,8 +37,17 @@ class _SettingTrait(traitlets.TraitType[Any, Any]):
         return s
 
 
+# `%config` shows the name of a trait's class as its kind.
+_KINDS = {
+    kind: type(name, (_SettingTrait,), {})
+    for kind, name in {bool: "Bool", int: "Int", str: "Unicode"}.items()
+}
+
+
 def _make() -> type[Configurable]:
-    traits = {setting.name: _SettingTrait(setting) for setting in Settings.table()}
+    traits = {
+        setting.name: _KINDS[type(setting.default)](setting) for setting in Settings.table()
+    }
     doc = "Settings of nbtrack; each can also be given by its environment variable."
     return type("NBTrack", (Configurable,), {"__doc__": doc, **traits})
 
