@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbtrack._lazy import attach
+from nbtrack._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from nbtrack.errors import NbtrackError
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
         start_run,
     )
     from nbtrack.widgets import compare
-
-__version__ = "0.1.0"
 
 _NAMES = {
     "Client": ".tracking.client",

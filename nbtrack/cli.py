@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-import nbtrack
 from nbtrack import htmlview
+from nbtrack._version import __version__
 from nbtrack.datasource import DataSource, model_json, run_json
 from nbtrack.errors import NbtrackError
 from nbtrack.settings import Settings, settings
@@ -29,7 +29,7 @@ class _Errors(click.Group):
 
 
 @click.group(cls=_Errors, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(nbtrack.__version__, prog_name="nbtrack")
+@click.version_option(__version__, prog_name="nbtrack")
 @click.option("--db", metavar="PATH", help="The database; default: NBTRACK_DB, else the nearest.")
 @click.pass_context
 def main(ctx: click.Context, db: str | None) -> None:

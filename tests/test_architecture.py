@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
-    ("errors", "types", "settings", "_lazy"),
+    ("errors", "types", "settings", "_lazy", "_version"),
     ("db", "migrations"),
     ("store", "artifacts", "models", "provenance"),
     ("registry",),

@@ -13,11 +13,11 @@ import json
 import secrets
 import time
 from collections.abc import Sequence
-from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 
 from nbtrack import htmlview
+from nbtrack._version import __version__
 from nbtrack.datasource import JSON, DataSource
 from nbtrack.errors import InvalidParameterError, NbtrackError
 from nbtrack.tracking import Client
@@ -109,7 +109,7 @@ def _content(client: Client, source: DataSource, runs: Sequence[str] | None, tit
     return {
         "title": title,
         "generated_ms": time.time_ns() // 1_000_000,
-        "nbtrack_version": metadata.version("nbtrack"),
+        "nbtrack_version": __version__,
         "database": client.path.name,
         "runs": table,
         "histories": _histories(source, table["runs"]),
