@@ -205,7 +205,8 @@ def _name(row: Row) -> str:
     note = f' <span style="color:{_DIM}">{escape(row.note)}</span>' if row.note else ""
     shown = "" if row.status == "FINISHED" else f' <span style="color:{colour}">{word}</span>'
     return (
-        f'<td style="{_LEFT}"><span style="color:{colour}" title="{word}">{icon}</span> '
+        f'<td style="{_LEFT}white-space:nowrap">'
+        f'<span style="color:{colour}" title="{word}">{icon}</span> '
         f'<span title="{escape(row.name)} · {escape(row.run_id)}">{escape(clip(row.name))}</span>'
         f"{shown}{note}</td>"
     )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _TICK_S = 0.1
 _CLOCK_S = 1.0  # how often the time of running runs is drawn
 _ROWS, _METRICS, _PARAMS = 12, 4, 4
+_SHORT = 40  # characters of a param that fit a column
 _CARDS = 200  # older cards are not updated any more
 _HIDDEN_METRICS = {"fit_time_s"}  # it is in the column of durations
 
@@ -181,14 +182,25 @@ def _footer(runs: list[ActiveRun], shown: list[ActiveRun]) -> str:
 
 
 def _telling_params(runs: list[ActiveRun]) -> dict[str, None]:
-    """Return the keys of the params that tell these runs apart, else those logged first."""
+    """Return the keys of the params that tell these runs apart, then of those that were chosen."""
     keys = dict.fromkeys(key for run in runs for key in run.params)
-    differing = {
-        key: None
+    # An estimator within an estimator has its params below its own key: these say it better.
+    owners = {owner for key in keys for owner in _owners(key)}
+    short = [
+        key
         for key in keys
-        if len({run.params.get(key) for run in runs if key in run.params}) > 1
-    }
-    return differing or keys
+        if key not in owners and all(len(run.params.get(key, "")) <= _SHORT for run in runs)
+    ]
+    differing = [
+        key for key in short if len({run.params[key] for run in runs if key in run.params}) > 1
+    ]
+    chosen = [key for key in short if any(key in run.highlights for run in runs)]
+    return dict.fromkeys([*differing, *chosen])
+
+
+def _owners(key: str) -> list[str]:
+    parts = key.split("__")
+    return ["__".join(parts[:n]) for n in range(1, len(parts))]
 
 
 def _first(keys: dict[str, None], count: int) -> list[str]:

@@ -358,9 +358,9 @@ def runs(experiment_names: Sequence[str] | None = None, *, max_results: int = 10
     Returns
     -------
     pandas.DataFrame
-        Columns name, experiment, status, started (UTC), duration_s, cell, the metrics (floats)
-        and the params (numbers where all of them are, else texts). A param that is called like
-        a metric, or like one of the first columns, is ``params.<key>``.
+        Columns name, experiment, status, started (UTC), duration_s, cell, the metrics (floats),
+        the params (numbers where all of them are, else texts) and the tags. One that is called
+        like a column before it is ``metrics.<key>``, ``params.<key>`` or ``tags.<key>``.
 
     Raises
     ------

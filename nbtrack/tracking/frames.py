@@ -50,6 +50,8 @@ def people_frame(runs: Sequence[Run]) -> pd.DataFrame:
         key: _numbers(values)
         for key, values in _free(columns, "params", [run.data.params for run in runs], None).items()
     }
+    own = [_own_tags(run.data.tags) for run in runs]
+    columns |= _free(columns, "tags", own, None)
     index = pd.Index([info.run_id for info in infos], name="run_id")
     return pd.DataFrame(columns, index=index)
 
@@ -66,6 +68,11 @@ def _free(
 ) -> dict[str, list[Any]]:
     spread = _spread("", rows, missing=missing)
     return {f"{kind}.{key}" if key in taken else key: values for key, values in spread.items()}
+
+
+def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    # MLflow's and our own bookkeeping is in `search_runs`.
+    return {key: tag for key, tag in tags.items() if not key.startswith(("mlflow.", "nbtrack."))}
 
 
 def _numbers(texts: list[str | None]) -> list[Any]:

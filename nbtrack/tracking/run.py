@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -71,6 +71,7 @@ class ActiveRun:
         self.params: dict[str, str] = {}
         self.metrics: dict[str, float] = {}
         self.tags: dict[str, str] = {}
+        self.highlights: dict[str, None] = {}
         self.has_model = False
 
     def __repr__(self) -> str:
@@ -82,8 +83,15 @@ class ActiveRun:
         """Set a param; its text is taken now. A key that is there is overwritten."""
         self.log_params({key: value})
 
-    def log_params(self, params: Mapping[str, object]) -> None:
-        """Set several params."""
+    def log_params(self, params: Mapping[str, object], highlights: Iterable[str] = ()) -> None:
+        """Set several params.
+
+        Parameters
+        ----------
+        highlights
+            Keys of the params that somebody chose, as far as it is known: a card shows these.
+        """
+        self.highlights |= dict.fromkeys(highlights)
         texts = {str(key): redact_value(str(key), _text(value)) for key, value in params.items()}
         if texts:
             self.params |= texts
