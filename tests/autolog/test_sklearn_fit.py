@@ -265,10 +265,20 @@ def test_cross_val_score(tracker):
 def test_cross_validate(tracker, n_jobs):
     with parallel_config(backend="threading"):
         result = cross_validate(
-            Ridge(), X, y, scoring=("r2", "neg_mean_squared_error"), return_train_score=True, n_jobs=n_jobs
+            Ridge(),
+            X,
+            y,
+            scoring=("r2", "neg_mean_squared_error"),
+            return_train_score=True,
+            n_jobs=n_jobs,
         )
     (run,) = tracker.runs
-    for name in ("test_r2", "train_r2", "test_neg_mean_squared_error", "train_neg_mean_squared_error"):
+    for name in (
+        "test_r2",
+        "train_r2",
+        "test_neg_mean_squared_error",
+        "train_neg_mean_squared_error",
+    ):
         assert [value for _, value in run.metrics[name]] == list(result[name])
         assert run.last(f"mean_{name}") == result[name].mean()
 
@@ -289,9 +299,7 @@ def test_curves(tracker):
     )
     score, _, pvalue = permutation_test_score(Ridge(), X, y, cv=3, n_permutations=5)
     learning, validation, permutation = tracker.runs
-    assert learning.metrics["mean_train_score"] == list(
-        zip(sizes, train.mean(axis=1), strict=True)
-    )
+    assert learning.metrics["mean_train_score"] == list(zip(sizes, train.mean(axis=1), strict=True))
     assert validation.metrics["mean_test_score"] == list(enumerate(test_v.mean(axis=1)))
     assert validation.params["param_range"] == "[1, 2, 3]"
     assert (permutation.last("score"), permutation.last("pvalue")) == (score, pvalue)

@@ -34,7 +34,10 @@ SNIPPETS = {
         "f1_score(y_test, model.predict(X_test), average='macro')",
         ["f1_score_X_test"],
     ),
-    "a view": ("roc_auc_score(y_test, model.predict_proba(X_test)[:, 1])", ["roc_auc_score_X_test"]),
+    "a view": (
+        "roc_auc_score(y_test, model.predict_proba(X_test)[:, 1])",
+        ["roc_auc_score_X_test"],
+    ),
     "a view with a name": (
         "p = model.predict_proba(X_test)\nq = p[:, 1][::1]\n---\nroc_auc_score(y_test, q)",
         ["roc_auc_score_X_test"],
@@ -125,7 +128,7 @@ SNIPPETS = {
         ["auc_X_test"],
     ),
     "negative scores": (
-        "forest = IsolationForest(5).fit(X_test)\n---\n"
+        "forest = IsolationForest(n_estimators=5).fit(X_test)\n---\n"
         "roc_auc_score(y_test, -forest.score_samples(X_test))",
         ["roc_auc_score_X_test"],
     ),
@@ -149,6 +152,10 @@ SNIPPETS = {
         "%%time\naccuracy_score(y_test, model.predict(X_test) + 0)",
         ["accuracy_score_X_test"],
     ),
+    "a copy": (
+        "import copy\nold = copy.deepcopy(model)\naccuracy_score(y_test, old.predict(X_test))",
+        ["accuracy_score_unknown_dataset"],
+    ),
     # --- nothing is known of these, or they are no single number
     "no prediction": ("accuracy_score(y_test, y_test)", []),
     "a prediction by hand": ("accuracy_score(y_test, np.ones(len(y_test)))", []),
@@ -170,7 +177,7 @@ SNIPPETS = {
         [],
     ),
     "a model that was not fitted here": (
-        "import copy\nold = copy.deepcopy(model)\naccuracy_score(y_test, old.predict(X_test))\n"
+        "old = DecisionTreeClassifier()\nDecisionTreeClassifier.fit(old, X, y)\naccuracy_score(y_test, old.predict(X_test))\n"
         "old.score(X_test, y_test)",
         [],
     ),
@@ -241,7 +248,8 @@ def test_running_a_cell_again_adds_a_point(tracker):
 def test_metrics_after_the_run_and_without_source(tracker):
     exec(
         compile(
-            PRELUDE + "p = model.predict(X_test)\naccuracy_score(y_test, p)\nf1_score(y_test, p > 0)",
+            PRELUDE
+            + "p = model.predict(X_test)\naccuracy_score(y_test, p)\nf1_score(y_test, p > 0)",
             "<no source>",
             "exec",
         ),
@@ -260,6 +268,18 @@ def test_several_outputs(tracker):
     first, _, *_ = KNeighborsClassifier().fit(X, Y).predict_proba(X)
     log_loss(Y[:, 0], np.clip(first, 0.01, 0.99))
     assert list(tracker.runs[0].metrics)[1:] == ["log_loss_X"]
+
+
+def test_estimators_inside_of_functions(tracker):
+    """Only what the user asked for is a run: no encoder of a metric, but the functional API."""
+    from sklearn.cluster import k_means
+    from sklearn.datasets import load_iris
+    from sklearn.metrics import log_loss
+
+    X, y = load_iris(return_X_y=True)
+    log_loss([0, 1], [0.1, 0.8])
+    k_means(X, 3, n_init=1)
+    assert [run.name for run in tracker.runs] == ["KMeans"]
 
 
 def test_a_metric_that_fails_is_not_touched(tracker):
