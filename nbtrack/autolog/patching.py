@@ -10,7 +10,7 @@ import copy
 import sys
 import weakref
 from collections.abc import Callable, Sequence
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from importlib.machinery import ModuleSpec
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -52,7 +52,7 @@ class Hook:
         self.original = original
         self._guarded = not isinstance(original, FunctionType)
         function = original.fn if self._guarded else original
-        self.wrapper = update_wrapper(wrap(function), function)
+        self.wrapper = update_wrapper(_Wrapper(wrap(function)), function)
 
     @staticmethod
     def fits(value: object) -> bool:
@@ -73,8 +73,19 @@ class Hook:
         return MethodType(self.wrapper, instance)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Copying a function gives the function itself, and needs nothing but the library.
-        return copy.copy, (self.original,)
+        return _pickled_as(self.original)
+
+
+class _Wrapper(partial[Any]):
+    """What a hooked method calls. No function, since cloudpickle would take that along."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _pickled_as(vars(self)["__wrapped__"])
+
+
+def _pickled_as(original: object) -> tuple[Any, ...]:
+    """Return the reduction to `original`: copying a function gives the function itself."""
+    return copy.copy, (original,)
 
 
 class Patches:

@@ -116,8 +116,12 @@ def _wrap_fit(name: str, function: FunctionType) -> Callable[..., Any]:
         tracker = current_tracker()
         if tracker is None or not scope.is_idle() or not hasattr(type(self), "get_params"):
             return function(self, *args, **kwargs)
+        frame = sys._getframe(1)
+        if _from_library(frame) and frame.f_globals["__name__"] != type(self).__module__:
+            # A helper's own encoder, say; but `k_means(X)` is a KMeans of the user's.
+            return scope.absorb(function, (self, *args), kwargs)
         data = dict(zip(parameters, args, strict=False)) | kwargs
-        recorder = _Fit(tracker, self, name, parameters, data, sys._getframe(1))
+        recorder = _Fit(tracker, self, name, parameters, data, frame)
         return scope.record(recorder, function, (self, *args), kwargs)
 
     return fit
@@ -381,13 +385,14 @@ def _log_score(name: str, result: Any, origin: Origin, frame: FrameType) -> None
 def _wrap_metric(function: FunctionType) -> Callable[..., Any]:
     def metric(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        result = function(*args, **kwargs)
         tracker = current_tracker()
-        if tracker is not None and _is_scalar(result) and scope.is_idle():
-            frame = sys._getframe(_CALLER)
-            if not _from_library(frame):
-                name = function.__name__
-                attempt(tracker, "log a metric", _log_metric, name, result, args, kwargs, frame)
+        if tracker is None or not scope.is_idle():
+            return function(*args, **kwargs)
+        result = scope.absorb(function, args, kwargs)  # some fit an encoder of their own
+        frame = sys._getframe(_CALLER)
+        if _is_scalar(result) and not _from_library(frame):
+            name = function.__name__
+            attempt(tracker, "log a metric", _log_metric, name, result, args, kwargs, frame)
         return result
 
     return metric

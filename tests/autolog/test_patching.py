@@ -120,17 +120,15 @@ def test_any_order_of_patches_is_undone(steps):
 
     outer, patches, before = make(), Patches(), dict(vars(Owner))
     inner = outer.__closure__[0].cell_contents
+    actions = {
+        "hook": lambda: patches.hook(Owner, "greet", louder),
+        "attribute": lambda: patches.attribute(Owner, "name", "y"),
+        "subclass": lambda: patches.after_subclassing(Owner, lambda cls: None),
+        "cell": lambda: patches.cell(outer, "inner", lambda f: lambda: f() + "!"),
+        "restore": patches.restore,
+    }
     for step in [*steps, "restore"]:
-        if step == "hook":
-            patches.hook(Owner, "greet", louder)
-        elif step == "attribute":
-            patches.attribute(Owner, "name", "y")
-        elif step == "subclass":
-            patches.after_subclassing(Owner, lambda cls: None)
-        elif step == "cell":
-            patches.cell(outer, "inner", lambda f: lambda: f() + "!")
-        else:
-            patches.restore()
+        actions[step]()
         if step in {"cell", "restore"}:
             assert outer() == ("inner!" if step == "cell" else "inner")
     after = dict(vars(Owner))
@@ -155,13 +153,13 @@ def test_hooked_class_is_pickled_by_value_without_us(patches):
 
 
 def test_abstract_methods_stay_abstract():
-    class Base(abc.ABC):
+    class Base:
         def __init_subclass__(cls):
             for name in ("fit", "predict"):
                 if name in vars(cls):
                     setattr(cls, name, Hook(vars(cls)[name], louder))
 
-    class Abstract(Base):
+    class Abstract(Base, abc.ABC):
         @abc.abstractmethod
         def fit(self): ...
 

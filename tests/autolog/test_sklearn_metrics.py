@@ -1,3 +1,4 @@
+# ruff: noqa: N803, N806  # X is what scikit-learn calls it
 """Which run a metric belongs to, and under which name: snippets as users write them."""
 
 import itertools
@@ -34,7 +35,10 @@ SNIPPETS = {
         "f1_score(y_test, model.predict(X_test), average='macro')",
         ["f1_score_X_test"],
     ),
-    "a view": ("roc_auc_score(y_test, model.predict_proba(X_test)[:, 1])", ["roc_auc_score_X_test"]),
+    "a view": (
+        "roc_auc_score(y_test, model.predict_proba(X_test)[:, 1])",
+        ["roc_auc_score_X_test"],
+    ),
     "a view with a name": (
         "p = model.predict_proba(X_test)\nq = p[:, 1][::1]\n---\nroc_auc_score(y_test, q)",
         ["roc_auc_score_X_test"],
@@ -44,13 +48,17 @@ SNIPPETS = {
         ["accuracy_score_X_test"],
     ),
     "a threshold before": (
-        "y_pred = (model.predict_proba(X_test)[:, 1] > .4).astype(int)\n---\n"
-        "accuracy_score(y_test, y_pred)",
+        (
+            "y_pred = (model.predict_proba(X_test)[:, 1] > .4).astype(int)\n---\n"
+            "accuracy_score(y_test, y_pred)"
+        ),
         ["accuracy_score_X_test"],
     ),
     "a chain of names over cells": (
-        "p = model.predict_proba(X_test)\n---\nlab = p.argmax(1)\n---\nhat = lab.copy()\n---\n"
-        "balanced_accuracy_score(y_test, hat)",
+        (
+            "p = model.predict_proba(X_test)\n---\nlab = p.argmax(1)\n---\nhat = +lab\n---\n"
+            "balanced_accuracy_score(y_test, hat)"
+        ),
         ["balanced_accuracy_score_X_test"],
     ),
     "a series": (
@@ -58,28 +66,38 @@ SNIPPETS = {
         ["accuracy_score_X_test"],
     ),
     "a column": (
-        "df = pd.DataFrame({'y': y_test})\ndf['p'] = model.predict(X_test)\n---\n"
-        "accuracy_score(df['y'], df['p'])",
+        (
+            "df = pd.DataFrame({'y': y_test})\ndf['p'] = model.predict(X_test)\n---\n"
+            "accuracy_score(df['y'], df['p'])"
+        ),
         ["accuracy_score_X_test"],
     ),
     "a dict of models": (
-        "models = {'a': model}\n---\nfor name, m in models.items():\n"
-        "    print(name, recall_score(y_test, m.predict(X_test)))",
+        (
+            "models = {'a': model}\n---\nfor name, m in models.items():\n"
+            "    print(name, recall_score(y_test, m.predict(X_test)))"
+        ),
         ["recall_score_X_test"],
     ),
     "a dict of predictions": (
-        "pred = {'a': model.predict(X_test)}\n---\nkey = 'a'\n"
-        "accuracy_score(y_test, pred[key] > 0)",
+        (
+            "pred = {'a': model.predict(X_test)}\n---\nkey = 'a'\n"
+            "accuracy_score(y_test, pred[key] > 0)"
+        ),
         ["accuracy_score_X_test"],
     ),
     "a function": (
-        "def evaluate(m, data, target):\n    hat = m.predict(data) + 0\n"
-        "    return accuracy_score(target, hat)\n---\nevaluate(model, X_test, y_test)",
+        (
+            "def evaluate(m, data, target):\n    hat = m.predict(data) + 0\n"
+            "    return accuracy_score(target, hat)\n---\nevaluate(model, X_test, y_test)"
+        ),
         ["accuracy_score_data"],
     ),
     "a function that predicts": (
-        "def hard(m, data):\n    return (m.predict_proba(data)[:, 1] > .5) + 0\n---\n"
-        "accuracy_score(y_test, hard(model, X_test))",
+        (
+            "def hard(m, data):\n    return (m.predict_proba(data)[:, 1] > .5) + 0\n---\n"
+            "accuracy_score(y_test, hard(model, X_test))"
+        ),
         ["accuracy_score_unknown_dataset"],
     ),
     "a comprehension": (
@@ -95,13 +113,17 @@ SNIPPETS = {
         ["accuracy_score_X_test"],
     ),
     "other keyword arguments": (
-        "p = model.predict(X_test)\nf1_score(y_test, p)\nf1_score(y_test, p, average='micro')\n"
-        "f1_score( y_test,p )",
+        (
+            "p = model.predict(X_test)\nf1_score(y_test, p)\nf1_score(y_test, p, average='micro')\n"
+            "f1_score( y_test,p )"
+        ),
         ["f1_score-2_X_test", "f1_score_X_test", "f1_score_X_test"],
     ),
     "two sets of data": (
-        "for name in 'ab':\n    accuracy_score(y_train, model.predict(X_train))\n"
-        "accuracy_score(y_test, model.predict(X_test))",
+        (
+            "for name in 'ab':\n    accuracy_score(y_train, model.predict(X_train))\n"
+            "accuracy_score(y_test, model.predict(X_test))"
+        ),
         ["accuracy_score_X_test", "accuracy_score_X_train", "accuracy_score_X_train"],
     ),
     "score": (
@@ -125,53 +147,74 @@ SNIPPETS = {
         ["auc_X_test"],
     ),
     "negative scores": (
-        "forest = IsolationForest(5).fit(X_test)\n---\n"
-        "roc_auc_score(y_test, -forest.score_samples(X_test))",
+        (
+            "forest = IsolationForest(n_estimators=5).fit(X_test)\n---\n"
+            "roc_auc_score(y_test, -forest.score_samples(X_test))"
+        ),
         ["roc_auc_score_X_test"],
     ),
     "the best of a search": (
-        "search = GridSearchCV(model, {'max_depth': [1, 2]}).fit(X_train, y_train)\n---\n"
-        "best = search.best_estimator_\naccuracy_score(y_test, best.predict(X_test))\n"
-        "search.score(X_test, y_test)",
+        (
+            "search = GridSearchCV(model, {'max_depth': [1, 2]}).fit(X_train, y_train)\n---\n"
+            "best = search.best_estimator_\naccuracy_score(y_test, best.predict(X_test))\n"
+            "search.score(X_test, y_test)"
+        ),
         ["GridSearchCV_score_X_test", "accuracy_score_X_test"],
     ),
     "a step of a pipeline": (
-        "pipe = make_pipeline(StandardScaler(), DummyClassifier()).fit(X_train, y_train)\n---\n"
-        "pipe[-1].score(X_test, y_test)",
+        (
+            "pipe = make_pipeline(StandardScaler(), DummyClassifier()).fit(X_train, y_train)\n---\n"
+            "pipe[-1].score(X_test, y_test)"
+        ),
         ["DummyClassifier_score_X_test"],
     ),
     "an object's attribute": (
-        "class Lab: pass\nlab = Lab()\nlab.model, lab.X = model, X_test\n---\n"
-        "lab.p = lab.model.predict(lab.X)\naccuracy_score(y_test, lab.p + 0)",
+        (
+            "class Lab: pass\nlab = Lab()\nlab.model, lab.X = model, X_test\n---\n"
+            "lab.p = lab.model.predict(lab.X)\naccuracy_score(y_test, lab.p + 0)"
+        ),
         ["accuracy_score_lab.X"],
     ),
     "a magic": (
         "%%time\naccuracy_score(y_test, model.predict(X_test) + 0)",
         ["accuracy_score_X_test"],
     ),
+    "a copy": (
+        "import copy\nold = copy.deepcopy(model)\naccuracy_score(y_test, old.predict(X_test))",
+        ["accuracy_score_unknown_dataset"],
+    ),
     # --- nothing is known of these, or they are no single number
     "no prediction": ("accuracy_score(y_test, y_test)", []),
     "a prediction by hand": ("accuracy_score(y_test, np.ones(len(y_test)))", []),
     "transformed data are no prediction": (
-        "scaler = StandardScaler().fit(X)\nZ = scaler.transform(X)\nA, B = train_test_split(y)\n"
-        "silhouette_score(Z, Z[:, 0] > 0)",
+        (
+            "scaler = StandardScaler().fit(X)\nZ = scaler.transform(X)\n"
+            "silhouette_score(Z, Z[:, 0] > 0)"
+        ),
         [],
     ),
     "a mean of two models": (
-        "other = DecisionTreeClassifier(max_depth=1).fit(X_train, y_train)\n---\n"
-        "both = model.predict(X_test) | other.predict(X_test)\naccuracy_score(y_test, both)",
+        (
+            "other = DecisionTreeClassifier(max_depth=1).fit(X_train, y_train)\n---\n"
+            "both = model.predict(X_test) | other.predict(X_test)\naccuracy_score(y_test, both)"
+        ),
         [],
     ),
     "no number": ("confusion_matrix(y_test, model.predict(X_test)).sum()", []),
     "scores of scikit-learn's own": (
-        "from sklearn.inspection import permutation_importance\n"
-        "permutation_importance(model, X_test, y_test, n_repeats=1)\n"
-        "classification_report(y_test, model.predict(X_test))",
+        (
+            "from sklearn.inspection import permutation_importance\n"
+            "permutation_importance(model, X_test, y_test, n_repeats=1)\n"
+            "classification_report(y_test, model.predict(X_test))"
+        ),
         [],
     ),
     "a model that was not fitted here": (
-        "import copy\nold = copy.deepcopy(model)\naccuracy_score(y_test, old.predict(X_test))\n"
-        "old.score(X_test, y_test)",
+        (
+            "old = DecisionTreeClassifier()\nDecisionTreeClassifier.fit(old, X, y)\n"
+            "accuracy_score(y_test, old.predict(X_test))\n"
+            "old.score(X_test, y_test)"
+        ),
         [],
     ),
 }
@@ -241,7 +284,8 @@ def test_running_a_cell_again_adds_a_point(tracker):
 def test_metrics_after_the_run_and_without_source(tracker):
     exec(
         compile(
-            PRELUDE + "p = model.predict(X_test)\naccuracy_score(y_test, p)\nf1_score(y_test, p > 0)",
+            PRELUDE
+            + "p = model.predict(X_test)\naccuracy_score(y_test, p)\nf1_score(y_test, p > 0)",
             "<no source>",
             "exec",
         ),
@@ -260,6 +304,18 @@ def test_several_outputs(tracker):
     first, _, *_ = KNeighborsClassifier().fit(X, Y).predict_proba(X)
     log_loss(Y[:, 0], np.clip(first, 0.01, 0.99))
     assert list(tracker.runs[0].metrics)[1:] == ["log_loss_X"]
+
+
+def test_estimators_inside_of_functions(tracker):
+    """Only what the user asked for is a run: no encoder of a metric, but the functional API."""
+    from sklearn.cluster import k_means
+    from sklearn.datasets import load_iris
+    from sklearn.metrics import log_loss
+
+    X, _ = load_iris(return_X_y=True)
+    log_loss([0, 1], [0.1, 0.8])
+    k_means(X, 3, n_init=1)
+    assert [run.name for run in tracker.runs] == ["KMeans"]
 
 
 def test_a_metric_that_fails_is_not_touched(tracker):

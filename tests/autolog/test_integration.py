@@ -1,0 +1,243 @@
+# ruff: noqa: N803  # X is what scikit-learn calls it
+"""Switching on and off: the table, versions, imports before and after, exact restoring."""
+
+import subprocess
+import sys
+import textwrap
+import types
+
+import pytest
+
+from nbtrack import autolog
+from nbtrack.autolog import integration
+from nbtrack.errors import InvalidParameterError
+from nbtrack.testing.fakes import FakeTracker
+
+
+def run_python(code):
+    """Run code in a fresh interpreter, warnings being errors; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_and_enabling_imports_no_library():
+    code = """
+        import importlib, pkgutil, sys
+        import nbtrack.autolog, nbtrack.testing.fakes
+        for module in pkgutil.iter_modules(nbtrack.autolog.__path__):
+            importlib.import_module("nbtrack.autolog." + module.name)
+        nbtrack.autolog.enable(nbtrack.testing.fakes.FakeTracker())
+        libraries = {"sklearn", "numpy", "pandas", "joblib", "IPython", "executing", "cloudpickle"}
+        print(libraries & {name.partition(".")[0] for name in sys.modules})
+        print(sorted(row.reason for row in nbtrack.autolog.status().values()))
+        nbtrack.autolog.disable()
+    """
+    loaded, reasons = run_python(code).splitlines()
+    assert loaded == "set()"
+    assert reasons == "['joblib is not imported', 'sklearn is not imported']"
+
+
+IMPORTS = """
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+"""
+ENABLE = """
+from nbtrack import autolog
+from nbtrack.testing.fakes import FakeTracker
+tracker = FakeTracker()
+autolog.enable(tracker)
+"""
+WORK = """
+X, y = load_iris(return_X_y=True)
+pipe = make_pipeline(StandardScaler(), LogisticRegression())
+pipe.fit(X, y)
+accuracy_score(y, pipe.predict(X))
+cross_val_score(pipe, X, y)
+GridSearchCV(pipe, {"logisticregression__C": [1, 2]}, n_jobs=2).fit(X, y)
+StandardScaler().fit_transform(X)
+print([run.name for run in tracker.runs], sorted(tracker.runs[0].metrics), tracker.warnings)
+"""
+
+
+@pytest.mark.parametrize("order", [(IMPORTS, ENABLE), (ENABLE, IMPORTS)], ids=["before", "after"])
+def test_libraries_imported_before_and_after(order):
+    code = "if __name__ == '__main__':\n" + textwrap.indent("".join(order) + WORK, "    ")
+    assert run_python(code) == (
+        "['Pipeline', 'cross_val_score: Pipeline', 'GridSearchCV', 'StandardScaler'] "
+        "['accuracy_score_unknown_dataset', 'fit_time_s'] []"
+    )
+
+
+def test_workers_do_not_import_us():
+    code = """
+        from nbtrack import autolog
+        from nbtrack.testing.fakes import FakeTracker
+        tracker = FakeTracker()
+        autolog.enable(tracker)
+        import cloudpickle, sys
+        from joblib import Parallel, delayed
+        from sklearn.base import BaseEstimator
+
+        class Mine(BaseEstimator):
+            def fit(self, X, y=None):
+                self.ours_ = any(name.startswith("nbtr") for name in sys.modules)
+                return self
+
+            def predict(self, X):
+                return X
+
+        mine = Mine()
+        assert b"nbtrack" not in cloudpickle.dumps(Mine), "class"
+        assert b"nbtrack" not in cloudpickle.dumps(mine.fit), "method"
+        assert b"nbtrack" not in cloudpickle.dumps(mine.fit([1])), "fitted"
+        done = Parallel(n_jobs=2)(delayed(mine.fit)([i]) for i in range(2))
+        print([est.ours_ for est in done], len(tracker.runs))
+    """
+    assert run_python(code) == "[False, False] 1"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
+def test_forked_children_log_nothing():
+    code = """
+        import os
+        from nbtrack import autolog
+        from nbtrack.testing.fakes import FakeTracker
+        tracker = FakeTracker()
+        autolog.enable(tracker)
+        from sklearn.dummy import DummyClassifier
+        model = DummyClassifier().fit([[1]], [1])
+        pid = os.fork()
+        if not pid:
+            DummyClassifier().fit([[1]], [1])
+            model.score([[1]], [1])
+            os._exit(len(tracker.runs) + 10 * len(tracker.runs[0].metrics))
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    """
+    assert run_python(code) == "11"
+
+
+def snapshot():
+    """Everything that may be patched, by identity."""
+    import joblib.parallel
+    import sklearn.base
+    import sklearn.metrics
+    import sklearn.model_selection
+
+    from nbtrack.autolog.sklearn import _subclasses
+
+    owners = {c for cls in _subclasses(sklearn.base.BaseEstimator) for c in cls.__mro__}
+    owners |= {joblib.parallel.Parallel, joblib.parallel.BatchedCalls}
+    state = {
+        # Pickling leaves `__slotnames__` in a class.
+        owner: [(name, id(v)) for name, v in vars(owner).items() if name != "__slotnames__"]
+        for owner in owners
+    }
+    for module in (sklearn.metrics, sklearn.model_selection):
+        for name, value in vars(module).items():
+            if isinstance(value, types.FunctionType):
+                cells = [id(cell.cell_contents) for cell in value.__closure__ or ()]
+                state[module.__name__, name] = [id(value), *cells]
+    state["meta_path"] = list(map(id, sys.meta_path))
+    return state
+
+
+def test_disable_restores_exactly():
+    from sklearn.datasets import load_iris
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.utils import all_estimators
+
+    assert len(all_estimators()) > 150  # everything is imported now
+    before = snapshot()
+    autolog.enable(FakeTracker())
+    autolog.enable(FakeTracker())
+    during = snapshot()
+    make_pipeline(StandardScaler()).fit_transform(*load_iris(return_X_y=True))
+    autolog.disable()
+    after = snapshot()
+    assert sum(before[key] != during[key] for key in before) > 250
+    assert [key for key in before if after[key] != before[key]] == []
+    autolog.disable()
+
+
+def test_a_class_made_meanwhile_is_restored(tracker):
+    from sklearn.base import BaseEstimator, TransformerMixin
+
+    class Made(TransformerMixin, BaseEstimator):
+        def fit(self, X, y=None):
+            return self
+
+        def fit_transform(self, X, y=None):
+            return X
+
+    autolog.disable()
+    assert {type(vars(Made)[name]) for name in ("fit", "fit_transform")} == {types.FunctionType}
+
+
+def test_unknown_name():
+    with pytest.raises(InvalidParameterError, match="no integration 'torchy'"):
+        autolog.enable(FakeTracker(), "torchy")
+
+
+def test_only_those_asked_for(monkeypatch):
+    autolog.enable(FakeTracker(), "joblib")
+    assert autolog.status()["joblib"].reason == ""
+    assert autolog.status()["sklearn"].reason == "not enabled"
+    autolog.disable()
+    assert autolog.status()["joblib"].reason == "not enabled"
+
+
+@pytest.mark.parametrize(
+    ("version", "on"),
+    [("1.3.9", False), ("0.24", False), ("1.4.0", True), ("1.4.dev0", True), ("2.0rc1", True)],
+)
+def test_versions(monkeypatch, version, on):
+    import sklearn
+
+    monkeypatch.setattr(sklearn, "__version__", version)
+    quiet, loud = FakeTracker(), FakeTracker()
+    try:
+        autolog.enable(quiet)
+        state = autolog.status()["sklearn"]
+        autolog.enable(loud, "sklearn")
+    finally:
+        autolog.disable()
+    assert (state.installed, state.version) == (on, version)
+    assert quiet.warnings == []
+    assert loud.warnings == ([] if on else [state.reason])
+    assert on or version in state.reason
+
+
+def test_an_integration_that_cannot_be_installed(monkeypatch):
+    """A library that has moved its insides is left as it was, with one warning."""
+    from nbtrack.autolog import sklearn as implementation
+
+    before = snapshot()
+    monkeypatch.setattr(implementation, "_install_methods", lambda *_: 1 / 0)
+    tracker = FakeTracker()
+    autolog.enable(tracker)
+    state = autolog.status()["sklearn"]
+    assert "ZeroDivisionError" in state.reason
+    assert tracker.warnings == [state.reason]
+    from sklearn.dummy import DummyClassifier
+
+    DummyClassifier().fit([[1]], [1])
+    assert tracker.runs == []
+    autolog.disable()
+    assert snapshot() == before
+
+
+def test_the_table_is_complete():
+    assert list(autolog.status()) == [row.name for row in integration.TABLE]
+    assert len({row.name for row in integration.TABLE}) == len(integration.TABLE)
