@@ -25,6 +25,7 @@ LAYERS = (
     ("autolog", "projects", "serving", "datasource", "htmlview"),
     ("widgets", "report", "server", "testing"),
     ("ipython", "cli", "__init__"),
+    ("__main__",),
 )
 LAYER_OF = {unit: layer for layer, units in enumerate(LAYERS) for unit in units}
 
