@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from nbtrack.tracking import ActiveRun, notices
-from nbtrack.tracking.fluent import active_run, default_client
-from nbtrack.tracking.names import new_name
+from typing import TYPE_CHECKING
+
+from nbtrack.tracking import notices
+
+if TYPE_CHECKING:
+    from nbtrack.tracking import ActiveRun
 
 
 class FluentTracker:
-    """A `nbtrack.autolog.Tracker` over ``nbtrack.*``: its database, its experiment."""
+    """A `nbtrack.autolog.Tracker` over ``nbtrack.*``: its database, its experiment.
+
+    What a run needs is imported by the first one: loading the extension stays light.
+    """
 
     def begin_run(self, name_hint: str) -> ActiveRun:
         """Begin a run; it gets a name of its own, what was fitted is in its tags."""
-        return default_client().start_run(new_name(), tags={"nbtrack.autolog": name_hint})
+        from nbtrack.tracking.fluent import default_client
+
+        return default_client().start_run(tags={"nbtrack.autolog": name_hint})
 
     def active_run(self) -> ActiveRun | None:
         """Return the run of the user's own ``start_run``, or None."""
+        from nbtrack.tracking.fluent import active_run
+
         return active_run()
 
     def warn(self, message: str) -> None:

@@ -13,11 +13,9 @@ import uuid
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from nbtrack import htmlview
-from nbtrack.provenance import current_cell
+from nbtrack.provenance.cells import current_cell
 from nbtrack.settings import settings
 from nbtrack.tracking import notices
-from nbtrack.types import RunStatus
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -26,10 +24,7 @@ if TYPE_CHECKING:
 
 _TICK_S = 0.1
 _CLOCK_S = 1.0  # how often the time of running runs is drawn
-_ROWS, _METRICS, _PARAMS = 12, 4, 4
-_SHORT = 40  # characters of a param that fit a column
 _CARDS = 200  # older cards are not updated any more
-_HIDDEN_METRICS = {"fit_time_s"}  # it is in the column of durations
 
 
 class _Card:
@@ -48,7 +43,7 @@ class _Card:
 
     @property
     def running(self) -> bool:
-        return any(run.status is RunStatus.RUNNING for run in self.runs.values())
+        return any(run.end_time is None for run in self.runs.values())
 
 
 class CardDeck:
@@ -128,99 +123,20 @@ class CardDeck:
             notices.warn(f"The card could not be drawn: {type(error).__name__}: {error}")
 
     def _publish(self, card: _Card) -> None:
+        # Not before there is something to draw: loading the extension stays light.
+        from nbtrack.ipython.drawing import card_html, card_text
+
         changed = [run for run in card.runs.values() if run.run_id in card.changed]
         card.changed, card.drawn = set(), time.monotonic()
         if settings.card != "full" or not self._live:
             if changed:
-                print(_text(changed))  # noqa: T201 - a line of text is what was asked for
+                print(card_text(changed))  # noqa: T201 - a line of text is what was asked for
             return
+        runs = list(card.runs.values())
         self._shell.display_pub.publish(
-            data={"text/html": _html(card), "text/plain": _text(list(card.runs.values()))},
+            data={"text/html": card_html(runs), "text/plain": card_text(runs)},
             metadata={},
             transient={"display_id": card.display_id},
             update=card.shown,
         )
         card.shown = True
-
-
-def _html(card: _Card) -> str:
-    runs = list(card.runs.values())
-    shown = runs[-_ROWS:]
-    metrics = _first({key: None for run in shown for key in run.metrics}, _METRICS)
-    params = _first(_telling_params(shown), _PARAMS)
-    rows = [
-        htmlview.Row(
-            run.run_id,
-            run.run_name,
-            run.status,
-            run.duration_ms,
-            dict(run.metrics),
-            dict(run.params),
-            run.tags.get("estimator_name", ""),
-        )
-        for run in shown
-    ]
-    table = htmlview.runs_table(rows, metric_keys=metrics, param_keys=params)
-    failed = "".join(_error(run) for run in shown if run.error)
-    return htmlview.panel(_title(card), table + failed, footer=_footer(runs, shown))
-
-
-def _title(card: _Card) -> str:
-    count = len(card.runs)
-    return f"nbtrack · {count} run{'s' if count > 1 else ''}"
-
-
-def _footer(runs: list[ActiveRun], shown: list[ActiveRun]) -> str:
-    parts = []
-    if len(runs) > len(shown):
-        states = [str(run.status).lower() for run in runs]
-        counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
-        parts.append(f"the last {len(shown)} of {len(runs)} runs ({counts})")
-    if shown and not any(run.status is RunStatus.RUNNING for run in shown):
-        parts.append("compare them all: %nbtrack compare")
-    return " · ".join(parts)
-
-
-def _telling_params(runs: list[ActiveRun]) -> dict[str, None]:
-    """Return the keys of the params that tell these runs apart, then of those that were chosen."""
-    keys = dict.fromkeys(key for run in runs for key in run.params)
-    # An estimator within an estimator has its params below its own key: these say it better.
-    owners = {owner for key in keys for owner in _owners(key)}
-    short = [
-        key
-        for key in keys
-        if key not in owners and all(len(run.params.get(key, "")) <= _SHORT for run in runs)
-    ]
-    differing = [
-        key for key in short if len({run.params[key] for run in runs if key in run.params}) > 1
-    ]
-    chosen = [key for key in short if any(key in run.highlights for run in runs)]
-    return dict.fromkeys([*differing, *chosen])
-
-
-def _owners(key: str) -> list[str]:
-    parts = key.split("__")
-    return ["__".join(parts[:n]) for n in range(1, len(parts))]
-
-
-def _first(keys: dict[str, None], count: int) -> list[str]:
-    return [key for key in keys if key not in _HIDDEN_METRICS][:count]
-
-
-def _error(run: ActiveRun) -> str:
-    last = (run.error or "").strip().splitlines()[-1:]
-    return htmlview.message(f"{run.run_name}: {htmlview.clip(last[0], 300) if last else ''}")
-
-
-def _text(runs: list[ActiveRun]) -> str:
-    lines = []
-    for run in runs[-_ROWS:]:
-        metrics = ", ".join(
-            f"{key}={htmlview.format_number(run.metrics[key])}"
-            for key in _first(dict.fromkeys(run.metrics), _METRICS)
-        )
-        what = run.tags.get("estimator_name", "run")
-        took = htmlview.format_duration(run.duration_ms)
-        words = ["nbtrack:", run.run_name, f"({what})", str(run.status).lower(), took, metrics]
-        lines.append(" ".join(word for word in words if word))
-    return "\n".join(lines)

@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 
-from nbtrack import autolog, htmlview
+from nbtrack import autolog
 from nbtrack.errors import InvalidParameterError, NbtrackError
-from nbtrack.tracking import fluent
+from nbtrack.tracking.location import current_path
 
 
 class Shown:
@@ -123,10 +123,15 @@ def _compare(arguments: argparse.Namespace) -> Any:
 
 
 def _runs(arguments: argparse.Namespace) -> Any:
+    from nbtrack.tracking import fluent
+
     return fluent.runs(max_results=arguments.n)
 
 
 def _models(_arguments: argparse.Namespace) -> Shown:
+    from nbtrack import htmlview
+    from nbtrack.tracking import fluent
+
     models = fluent.default_client().search_registered_models()
     rows = [
         [
@@ -151,6 +156,9 @@ def _models(_arguments: argparse.Namespace) -> Shown:
 
 
 def _register(arguments: argparse.Namespace) -> Shown:
+    from nbtrack import htmlview
+    from nbtrack.tracking import fluent
+
     version = fluent.register_model(arguments.run, arguments.name)
     text = (
         f"Registered {version.name} version {version.version} from run {version.run_name}: "
@@ -160,6 +168,7 @@ def _register(arguments: argparse.Namespace) -> Shown:
 
 
 def _report(arguments: argparse.Namespace) -> Shown:
+    from nbtrack import htmlview
     from nbtrack.report import DEFAULT_PATH, write_report
 
     path = write_report(arguments.path or DEFAULT_PATH, title=arguments.title)
@@ -169,7 +178,9 @@ def _report(arguments: argparse.Namespace) -> Shown:
 
 
 def _status(_arguments: argparse.Namespace) -> Shown:
-    path = fluent.default_client().path
+    from nbtrack import htmlview
+
+    path = current_path()
     size = htmlview.format_size(path.stat().st_size) if path.exists() else "made by the first run"
     rows = [["database", f"{path} ({size})"]]
     rows += [

@@ -19,10 +19,9 @@ from nbtrack.errors import NbtrackError
 from nbtrack.ipython.card import CardDeck
 from nbtrack.ipython.config import NBTrack
 from nbtrack.ipython.magics import NbtrackMagics
-from nbtrack.provenance import begin_cell, end_cell
+from nbtrack.provenance import cells
 from nbtrack.tracking import events, notices
-from nbtrack.tracking.fluent import default_client
-from nbtrack.tracking.workspace import set_notebook, sync_cells
+from nbtrack.tracking.location import current_path
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
@@ -48,7 +47,7 @@ class Extension:
 
     def load(self) -> None:
         """Register everything."""
-        set_notebook(_notebook_path(self._shell))
+        cells.notebook[:] = filter(None, [_notebook_path(self._shell)])
         notices.defer(True)
         self._shell.register_magics(self._magics)
         self._shell.configurables.append(self._config)  # type: ignore[arg-type]  # its hint is too narrow
@@ -57,7 +56,7 @@ class Extension:
         events.subscribe(self._deck.run_changed)
         # The cell that loads us had no pre_run_cell of ours.
         history = self._shell.user_ns.get("In") or [""]
-        begin_cell(str(history[-1]), self._execution_count(True), _cell_id(self._shell))
+        cells.begin_cell(str(history[-1]), self._execution_count(True), _cell_id(self._shell))
         autolog.enable(FluentTracker())
 
     def unload(self) -> None:
@@ -65,8 +64,7 @@ class Extension:
         autolog.disable()
         events.unsubscribe(self._deck.run_changed)
         self._deck.end_cell()
-        end_cell("ok")
-        sync_cells()
+        cells.end_cell("ok")
         self._shell.events.unregister("pre_run_cell", self._pre_run_cell)
         self._shell.events.unregister("post_run_cell", self._post_run_cell)
         self._shell.configurables.remove(self._config)  # type: ignore[arg-type]
@@ -82,16 +80,15 @@ class Extension:
 
     def _pre_run_cell(self, info: ExecutionInfo) -> None:
         count = self._execution_count(bool(info.store_history))
-        begin_cell(info.raw_cell or "", count, getattr(info, "cell_id", None))
+        cells.begin_cell(info.raw_cell or "", count, getattr(info, "cell_id", None))
 
     def _post_run_cell(self, result: ExecutionResult) -> None:
         error = result.error_before_exec or result.error_in_exec
         outcome = "ok" if error is None else "error"
         if isinstance(error, KeyboardInterrupt):
             outcome = "interrupted"
-        end_cell(outcome)
+        cells.end_cell(outcome)
         self._deck.end_cell()
-        sync_cells()
         notices.show_waiting(_show_notice)
 
 
@@ -149,7 +146,7 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def _greeting() -> str:
-    path = default_client().path
+    path = current_path()
     try:
         check_header(path)
     except NbtrackError as error:

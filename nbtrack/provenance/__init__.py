@@ -1,20 +1,37 @@
-"""Facts about where a run comes from: its process, environment, cells and data."""
+"""Facts about where a run comes from: its process, environment, cells and data.
 
-from nbtrack.provenance.cells import begin_cell, current_cell, end_cell, executions
-from nbtrack.provenance.data import describe
-from nbtrack.provenance.environment import environment
-from nbtrack.provenance.process import ThisProcess, is_alive, this_process
-from nbtrack.provenance.redaction import redact
+Loading the extension needs the cells only, so the names are imported as they are used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nbtrack._lazy import attach
+
+if TYPE_CHECKING:
+    from nbtrack.provenance.data import describe
+    from nbtrack.provenance.environment import this_environment
+    from nbtrack.provenance.process import is_alive, this_process
+    from nbtrack.provenance.redaction import redact, redact_value
 
 __all__ = [
-    "ThisProcess",
-    "begin_cell",
-    "current_cell",
     "describe",
-    "end_cell",
-    "environment",
-    "executions",
     "is_alive",
     "redact",
+    "redact_value",
+    "this_environment",
     "this_process",
 ]
+
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "describe": ".data",
+        "is_alive": ".process",
+        "redact": ".redaction",
+        "redact_value": ".redaction",
+        "this_environment": ".environment",
+        "this_process": ".process",
+    },
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import uuid
+from collections.abc import Callable
 
 from nbtrack.provenance.redaction import redact
 from nbtrack.settings import settings
@@ -12,6 +13,12 @@ from nbtrack.types import CellExecution
 
 executions: list[CellExecution] = []
 """All executions so far, in order; the last one is replaced when it ends."""
+
+on_end: list[Callable[[], None]] = []
+"""Called when a cell has ended: who stores cells."""
+
+notebook: list[str] = []
+"""Path of the notebook that this process runs, if its host tells."""
 
 
 def begin_cell(source: str, execution_count: int | None, cell_id: str | None) -> CellExecution:
@@ -36,6 +43,8 @@ def end_cell(outcome: str) -> None:
     if cell is not None:
         now = time.time_ns() // 1_000_000
         executions[-1] = dataclasses.replace(cell, end_ms=now, outcome=outcome)
+        for function in on_end:
+            function()
 
 
 def current_cell() -> CellExecution | None:

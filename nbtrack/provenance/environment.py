@@ -20,7 +20,7 @@ _DISTRIBUTIONS = {
 }
 
 
-def environment() -> dict[str, Any]:
+def this_environment() -> dict[str, Any]:
     """Return Python, platform and the versions of the imported packages, JSON-able."""
     return {
         "python": platform.python_version(),

@@ -1,6 +1,18 @@
-"""Runs as the user makes them: the explicit client, the handle of a run, the fluent functions."""
+"""Runs as the user makes them: the explicit client, the handle of a run, the fluent functions.
 
-from nbtrack.tracking.client import Client
-from nbtrack.tracking.run import ActiveRun
+Loading the extension needs notices and events only, so the names are imported as they are used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nbtrack._lazy import attach
+
+if TYPE_CHECKING:
+    from nbtrack.tracking.client import Client
+    from nbtrack.tracking.run import ActiveRun
 
 __all__ = ["ActiveRun", "Client"]
+
+__getattr__, __dir__ = attach(__name__, {"ActiveRun": ".run", "Client": ".client"})

@@ -10,7 +10,7 @@ from pathlib import Path
 from nbtrack.db import resolve_path
 from nbtrack.errors import InvalidParameterError, NotFoundError
 from nbtrack.models import load_directory
-from nbtrack.provenance import current_cell
+from nbtrack.provenance.cells import current_cell
 from nbtrack.registry import ModelUri, RunUri, parse
 from nbtrack.settings import settings
 from nbtrack.store import NewRun

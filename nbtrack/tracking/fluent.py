@@ -5,7 +5,6 @@ The active runs are a stack in a context variable: each thread and each async ta
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from nbtrack.errors import InvalidParameterError
 from nbtrack.settings import settings
 from nbtrack.tracking.client import Client
+from nbtrack.tracking.location import choose, current_path
 from nbtrack.tracking.run import ActiveRun
 from nbtrack.types import ModelVersion, Run, RunStatus
 
@@ -21,16 +21,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _active: ContextVar[tuple[ActiveRun, ...]] = ContextVar("nbtrack_active_runs", default=())
-_lock = threading.Lock()
-_default: list[Client] = []
 
 
 def default_client() -> Client:
     """Return the client that the functions of ``nbtrack.*`` use."""
-    with _lock:
-        if not _default:
-            _default.append(Client())
-        return _default[0]
+    return Client(current_path())
 
 
 def set_tracking_uri(uri: str | Path) -> None:
@@ -51,9 +46,7 @@ def set_tracking_uri(uri: str | Path) -> None:
     >>> import nbtrack, tempfile
     >>> nbtrack.set_tracking_uri(tempfile.mkdtemp() + "/nbtrack.db")
     """
-    client = Client(uri if str(uri) else None)
-    with _lock:
-        _default[:] = [client]
+    choose(str(uri))
 
 
 def get_tracking_uri() -> str:
@@ -65,7 +58,7 @@ def get_tracking_uri() -> str:
     >>> nbtrack.get_tracking_uri().endswith(".db")
     True
     """
-    return str(default_client().path)
+    return str(current_path())
 
 
 def set_experiment(name: str) -> None:

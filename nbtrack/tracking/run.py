@@ -16,8 +16,7 @@ from typing import Any, Self
 from nbtrack.errors import InvalidParameterError
 from nbtrack.models import take_snapshot, write_files
 from nbtrack.models.flavors import ModelTooLargeError
-from nbtrack.provenance import describe
-from nbtrack.provenance.redaction import redact, redact_value
+from nbtrack.provenance import describe, redact, redact_value
 from nbtrack.settings import settings
 from nbtrack.tracking import notices
 from nbtrack.tracking.events import announce

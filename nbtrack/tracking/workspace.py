@@ -9,13 +9,11 @@ from pathlib import Path
 
 from nbtrack.artifacts import ArtifactStore, SqliteArtifacts, sha256
 from nbtrack.db import Reader
-from nbtrack.provenance import environment, executions, is_alive, this_process
+from nbtrack.provenance import cells, is_alive, this_environment, this_process
 from nbtrack.registry import Registry, SqliteRegistry
 from nbtrack.store import Session, SessionKeeper, SqliteStore, Store, Writer
 from nbtrack.tracking import notices
 from nbtrack.tracking.names import new_id
-
-_notebook: list[str] = []  # what the host says the process runs, if anything
 
 
 class Workspace:
@@ -44,8 +42,8 @@ class Workspace:
             machine=process.machine,
             pid=process.pid,
             process_start=process.process_start,
-            notebook=_notebook[0] if _notebook else None,
-            environment=environment,
+            notebook=cells.notebook[0] if cells.notebook else None,
+            environment=this_environment,
             start_ms=time.time_ns() // 1_000_000,
         )
         keeper = SessionKeeper(self.session, is_alive)
@@ -56,9 +54,10 @@ class Workspace:
         self.store: Store = SqliteStore(self.writer, reader)
         self.artifacts: ArtifactStore = SqliteArtifacts(self.writer, reader)
         self.registry: Registry = SqliteRegistry(self.writer, reader)
-        self._cells = 0  # executions that are in the store, or on their way
+        self._stored = 0  # executions that are in the store, or on their way
         self._open_cell: int | None = None  # of these, the one whose end is not
         self._cell_lock = threading.Lock()
+        self.has_runs = False  # begun by this process
 
     def sync_cells(self) -> None:
         """Store the cells that were executed by now.
@@ -67,22 +66,18 @@ class Workspace:
         cells, one that has some gets all of the notebook, in order.
         """
         with self._cell_lock:
-            if self._open_cell is not None and executions[self._open_cell].end_ms is not None:
-                cell = executions[self._open_cell]
+            self.has_runs = True
+            if self._open_cell is not None and cells.executions[self._open_cell].end_ms is not None:
+                cell = cells.executions[self._open_cell]
                 self.store.end_cell(cell.execution_id, cell.end_ms or 0, cell.outcome or "")
                 self._open_cell = None
-            while self._cells < len(executions):
-                cell = executions[self._cells]
+            while self._stored < len(cells.executions):
+                cell = cells.executions[self._stored]
                 digest = sha256(cell.source.encode("utf-8", "surrogatepass"))
                 self.store.begin_cell(self.session.session_id, cell, digest)
                 if cell.end_ms is None:
-                    self._open_cell = self._cells
-                self._cells += 1
-
-    @property
-    def has_cells(self) -> bool:
-        """Whether cells were stored, because a run was begun."""
-        return self._cells > 0
+                    self._open_cell = self._stored
+                self._stored += 1
 
 
 _lock = threading.Lock()
@@ -99,16 +94,14 @@ def open_workspace(path: Path) -> Workspace:
         return workspace
 
 
-def set_notebook(path: str | None) -> None:
-    """Tell which notebook or script this process runs; for workspaces opened from now on."""
-    _notebook[:] = [] if path is None else [path]
-
-
-def sync_cells() -> None:
+def _cell_ended() -> None:
     """Store how the cell ended, in every file of this process that has runs."""
     with _lock:
         workspaces = [workspace for (pid, _), workspace in _open.items() if pid == os.getpid()]
     for workspace in workspaces:
-        if workspace.has_cells:
+        if workspace.has_runs:
             workspace.sync_cells()
             workspace.writer.hurry()
+
+
+cells.on_end.append(_cell_ended)

@@ -12,7 +12,7 @@ import traitlets
 
 from nbtrack import htmlview
 from nbtrack.datasource import DataSource
-from nbtrack.provenance import current_cell
+from nbtrack.provenance.cells import current_cell
 from nbtrack.tracking import Client
 from nbtrack.tracking.events import subscribe, unsubscribe
 from nbtrack.tracking.fluent import default_client
