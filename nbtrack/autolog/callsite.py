@@ -25,6 +25,8 @@ _LIBRARIES = tuple(
 )
 _EARLIER_CELLS = 200
 _Position = tuple[int | None, int | None, int | None, int | None]
+# What is assigned: in which line, which expression, and whether it adds to what was there.
+_Table = dict[str, list[tuple[int, ast.expr, bool]]]
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -35,12 +37,24 @@ class Source:
         tree = ast.parse(text)
         self.module: list[ast.stmt] = tree.body
         self.calls: dict[_Position, ast.Call] = {}
+        self._tables: dict[int, _Table] = {}
         self._functions: list[ast.FunctionDef | ast.AsyncFunctionDef] = []
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 self.calls[position(node)] = node
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 self._functions.append(node)
+
+    def assigned(self, body: list[ast.stmt], text: str, line: int | None) -> list[ast.expr]:
+        """Return what the last statement of `body` before `line` that assigns `text` gives it."""
+        table = self._tables.get(id(body))
+        if table is None:
+            table = self._tables[id(body)] = _table(body)
+        found: list[ast.expr] = []
+        for where, value, adds in table.get(text, ()):
+            if line is None or where < line:
+                found = [*found, value] if adds else [value]  # `p += q` adds to what p was
+        return found
 
     def function(self, call: ast.Call) -> list[ast.stmt]:
         """Return the body of the innermost function around `call`; empty outside of functions."""
@@ -158,12 +172,13 @@ class CallSite:
             return []
         line = self.call.lineno
         body = self._source.function(self.call)
-        found = _last(body, name, line) or _last(self._source.module, name, None if body else line)
+        source, rest = self._source, None if body else line
+        found = source.assigned(body, name, line) or source.assigned(source.module, name, rest)
         if found:
             return found
         for text in reversed(cells(self._frame)[:-1]):
             cell = parse(text)
-            if cell is not None and (found := _last(cell.module, name, None)):
+            if cell is not None and (found := cell.assigned(cell.module, name, None)):
                 return found
         return []
 
@@ -202,17 +217,17 @@ def data_name(expression: ast.expr | None) -> str | None:
     return None
 
 
-def _last(body: list[ast.stmt], name: str, line: int | None) -> list[ast.expr]:
-    """Return the expressions of the last statement before `line` that assigns `name`."""
-    found: list[ast.expr] = []
+def _table(body: list[ast.stmt]) -> _Table:
+    """Return, by what is assigned, the assignments in `body` in the order of the source."""
+    table: _Table = {}
     for statement in _statements(body):
-        if line is not None and statement.lineno >= line:
-            continue
-        values = [v for target, v in _assignments(statement) if _binds(target, name)]
-        if isinstance(statement, ast.AugAssign):
-            values = found + values  # `p += q` adds to what p was
-        found = values or found
-    return found
+        adds = isinstance(statement, ast.AugAssign)
+        for target, value in _assignments(statement):
+            for node in ast.walk(target):
+                stored = isinstance(getattr(node, "ctx", None), ast.Store)
+                if stored and (text := target_text(node)):
+                    table.setdefault(text, []).append((statement.lineno, value, adds))
+    return table
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -265,10 +280,3 @@ def target_text(node: ast.AST) -> str:
     if isinstance(node, ast.Name):
         return node.id
     return ast.unparse(node) if isinstance(node, ast.Attribute | ast.Subscript) else ""
-
-
-def _binds(target: ast.expr, text: str) -> bool:
-    return any(
-        isinstance(getattr(node, "ctx", None), ast.Store) and target_text(node) == text
-        for node in ast.walk(target)
-    )
