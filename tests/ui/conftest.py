@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import nbformat
@@ -19,10 +20,19 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 
 class OpenNotebook(Protocol):
-    """What the fixture `notebook` gives: write cells to a new notebook and open it."""
+    """What the fixture `notebook` gives."""
 
-    def __call__(self, cells: Sequence[str], *, theme: Theme = "light") -> NotebookPage:
-        """Open a new notebook with these code cells, in a folder of its own."""
+    def __call__(self, content: Sequence[str] | Path, *, theme: Theme = "light") -> NotebookPage:
+        """Open a notebook in a folder of its own: with these code cells, or a copy of a file."""
+
+
+def write_notebook(path: Path, cells: Sequence[str]) -> None:
+    """Write a notebook of code cells for this Python's kernel."""
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in cells],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(notebook, path)
 
 
 @pytest.fixture(scope="session")
@@ -52,15 +62,14 @@ def notebook(
     pages: list[NotebookPage] = []
     numbers = itertools.count(1)
 
-    def open_notebook(cells: Sequence[str], *, theme: Theme = "light") -> NotebookPage:
+    def open_notebook(content: Sequence[str] | Path, *, theme: Theme = "light") -> NotebookPage:
         folder = lab.root / f"{request.node.name}-{next(numbers)}"
         folder.mkdir()
-        content = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(source) for source in cells],
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-        )
         path = folder / "notebook.ipynb"
-        nbformat.write(content, path)
+        if isinstance(content, Path):
+            shutil.copyfile(content, path)
+        else:
+            write_notebook(path, content)
         pages.append(NotebookPage(browser, lab, path, theme))
         return pages[-1]
 
