@@ -96,10 +96,10 @@ function describeLines(chart: Chart & { kind: "lines" }, theme: Theme) {
   });
   const layout = {
     ...base(theme, chart.metric),
-    xaxis: { ...axis(theme), title: { text: "step", standoff: 8 } },
+    xaxis: { ...axis(theme), title: title("step", 8) },
     yaxis: {
       ...axis(theme),
-      title: { text: literal(chart.metric), standoff: 12 },
+      title: title(chart.metric, 12),
       automargin: true,
     },
     margin: { l: 56, r: 16, t: 12, b: 44 },
@@ -131,13 +131,14 @@ function describeBars(chart: Chart & { kind: "bars" }, theme: Theme) {
   ];
   const low = Math.min(0, ...values);
   const high = Math.max(0, ...values);
-  const room = (high - low || 1) * 0.12;
+  // Labels stand in the margins, whose width does not shrink with the page.
+  const room = (high - low || 1) * 0.02;
   const layout = {
     ...base(theme, chart.metric),
     xaxis: {
       ...axis(theme),
-      title: { text: literal(chart.metric), standoff: 8 },
-      range: [low < 0 ? low - room : 0, high > 0 ? high + room : room],
+      title: title(chart.metric, 8),
+      range: [low < 0 ? low - room : 0, high + room],
       fixedrange: true,
     },
     yaxis: {
@@ -152,7 +153,7 @@ function describeBars(chart: Chart & { kind: "bars" }, theme: Theme) {
       ticks: "",
       tickfont: { color: theme.text },
     },
-    margin: { l: 8, r: 24, t: 8, b: 40 },
+    margin: { l: 8, r: 64, t: 8, b: 40 },
     bargap: 0.3,
     showlegend: false,
   };
@@ -176,9 +177,15 @@ function base(theme: Theme, metric: string) {
   };
 }
 
+function title(text: string, standoff: number) {
+  return { text: literal(text), standoff, font: { size: 12 } };
+}
+
 function axis(theme: Theme) {
   return {
     color: theme.muted,
+    ticklen: 4,
+    tickcolor: "rgba(0,0,0,0)",
     gridcolor: theme.grid,
     linecolor: theme.grid,
     zerolinecolor: theme.grid,

@@ -10,7 +10,7 @@ import { keep } from "./keep";
 function start(): void {
   const root = document.getElementById("nbtrack-report");
   const json = document.getElementById("nbtrack-data")?.textContent;
-  if (!root || !json) return;
+  if (!root || !json) throw new Error("This page holds no nbtrack report.");
   const data = JSON.parse(json) as Snapshot;
   const style = document.createElement("style");
   style.textContent = css;

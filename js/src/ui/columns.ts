@@ -108,23 +108,14 @@ const plain: Pick<Column, "group" | "right" | "format" | "best"> = {
   best: new Set(),
 };
 
-export function columnsOf(runs: RunRow[], paramKeys: string[]): Column[] {
+/** All columns; what was put in stands after what came out. */
+export function columnsOf(runs: RunRow[], paramKeys: string[], withModel: boolean): Column[] {
   const columns: Column[] = [
-    { ...plain, id: "name", cell: "name", label: "Run", width: 232 },
-    { ...plain, id: "status", cell: "status", label: "Status", width: 104 },
-    { ...plain, id: "start_time", cell: "start_time", label: "Started", width: 108 },
-    { ...plain, id: "duration", cell: "duration", label: "Duration", width: 98, right: true },
+    { ...plain, id: "name", cell: "name", label: "Run", width: 220 },
+    { ...plain, id: "status", cell: "status", label: "Status", width: 98 },
+    { ...plain, id: "start_time", cell: "start_time", label: "Started", width: 100 },
+    { ...plain, id: "duration", cell: "duration", label: "Duration", width: 94, right: true },
   ];
-  if (runs.some((run) => run.models.length > 0)) {
-    const longest = longestOf(runs.map((run) => run.models[0]?.model_class ?? ""));
-    columns.push({
-      ...plain,
-      id: "model",
-      cell: "model",
-      label: "Model",
-      width: widthFor(longest),
-    });
-  }
   for (const key of keysOf(runs, "metrics")) {
     const values = runs.flatMap((run) => own(run.metrics, key)?.last ?? []);
     const format = columnFormat(values);
@@ -137,6 +128,17 @@ export function columnsOf(runs: RunRow[], paramKeys: string[]): Column[] {
       format,
       width: widthFor(Math.max(key.length + 2, longestOf(values.map(format)))),
       best: bestRuns(runs, key),
+    });
+  }
+  if (withModel) {
+    const longest = longestOf(runs.map((run) => run.models[0]?.model_class ?? ""));
+    columns.push({
+      ...plain,
+      id: "model",
+      cell: "model",
+      label: "model",
+      group: "Params",
+      width: widthFor(longest),
     });
   }
   for (const key of paramKeys) {
@@ -165,6 +167,13 @@ export function keysOf(runs: RunRow[], what: "metrics" | "params"): string[] {
 export function differing(runs: RunRow[], keys: string[]): string[] {
   if (runs.length < 2) return keys;
   return keys.filter((key) => new Set(runs.map((run) => own(run.params, key))).size > 1);
+}
+
+/** Whether the runs' models are worth a column: there are some, and, if asked, of several classes. */
+export function modelsDiffer(runs: RunRow[], onlyDiffering: boolean): boolean {
+  const classes = new Set(runs.map((run) => run.models[0]?.model_class));
+  classes.delete(undefined);
+  return classes.size > (onlyDiffering && runs.length > 1 ? 1 : 0);
 }
 
 const UP = /(^|[_\W])(acc|accuracy|r2|auc|roc_auc|f1|score|precision|recall)([_\W]|$)/i;
@@ -209,5 +218,5 @@ function longestOf(texts: string[]): number {
 
 /** The width, in pixels, for so many characters. */
 function widthFor(characters: number): number {
-  return Math.round(Math.min(220, Math.max(76, characters * 7.2 + 26)));
+  return Math.round(Math.min(220, Math.max(76, characters * 6.8 + 24)));
 }

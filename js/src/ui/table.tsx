@@ -49,10 +49,10 @@ export function RunTable(props: Props) {
   }
 
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling box must be reachable by keyboard
     <section
       class="nbt-box"
       ref={box}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling box must be reachable by keyboard
       tabIndex={0}
       aria-label={`Table of ${plural(runs.length, "run")}`}
     >
@@ -80,7 +80,7 @@ export function RunTable(props: Props) {
 }
 
 function Spacer({ height }: { height: number }) {
-  return height > 0 ? <tr aria-hidden="true" style={{ height: `${height}px` }} /> : null;
+  return height > 0 ? <tr class="nbt-spacer" style={{ height: `${height}px` }} /> : null;
 }
 
 function Head({ runs, columns, sort, selected, onSort, onSelect }: Props) {

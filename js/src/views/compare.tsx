@@ -3,7 +3,15 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { MetricChart } from "../charts/metric";
 import type { RunRow } from "../data/source";
-import { columnsOf, differing, keysOf, own, type Sort, sortRuns } from "../ui/columns";
+import {
+  columnsOf,
+  differing,
+  keysOf,
+  modelsDiffer,
+  own,
+  type Sort,
+  sortRuns,
+} from "../ui/columns";
 import { filterRuns } from "../ui/filter";
 import { useLoad, useNow } from "../ui/hooks";
 import { Empty, ErrorBox, Loading } from "../ui/message";
@@ -67,7 +75,10 @@ export function Compare({ source, spec, state, onState }: ViewProps<CompareSpec,
     if (!state.differs) return allParams;
     return differing(filtered.length > 1 ? filtered : runs, allParams);
   }, [runs, filtered, allParams, state.differs]);
-  const columns = useMemo(() => columnsOf(runs, params), [runs, params]);
+  const columns = useMemo(
+    () => columnsOf(runs, params, modelsDiffer(runs, state.differs)),
+    [runs, params, state.differs],
+  );
   const shown = state.wide ? columns : columns.slice(0, FIRST_COLUMNS);
   const sorted = useMemo(
     () => sortRuns(filtered, columns, state.sort),

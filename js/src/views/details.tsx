@@ -1,7 +1,7 @@
 /** One run in full: what went in, what came out, the cell that made it. */
 
 import { useEffect, useRef } from "preact/hooks";
-import type { DataSource, RunDetails, RunRow } from "../data/source";
+import type { DataSource, Num, RunDetails, RunRow } from "../data/source";
 import { Badges, Status } from "../ui/cells";
 import { CopyLine } from "../ui/copy";
 import {
@@ -81,12 +81,13 @@ export function Details({ source, run, onClose }: Props) {
 
 function Metrics({ run }: { run: RunRow }) {
   const metrics = Object.entries(run.metrics);
+  // A metric logged once has its smallest and largest value in its last.
+  const curves = metrics.some(([, summary]) => summary.count > 1);
   return (
     <Section title="Metrics" count={metrics.length}>
-      {metrics.length === 0 ? (
-        <p class="nbt-note">This run has no metrics.</p>
-      ) : (
-        <table class="nbt-small">
+      {metrics.length === 0 && <p class="nbt-note">This run has no metrics.</p>}
+      <table class="nbt-small">
+        {curves && (
           <thead>
             <tr>
               <th scope="col">Name</th>
@@ -96,26 +97,31 @@ function Metrics({ run }: { run: RunRow }) {
               <th scope="col">Points</th>
             </tr>
           </thead>
-          <tbody>
-            {metrics.map(([key, { last, min, max, count }]) => (
-              <tr key={key}>
-                <th scope="row" title={key}>
-                  <bdi>{oneLine(key, 120)}</bdi>
-                </th>
-                {[last, min, max].map((value, i) => (
-                  // Always last, min, max.
-                  <td key={i} title={exactNumber(value)}>
-                    {formatNumber(value)}
-                  </td>
-                ))}
-                <td>{count}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
+        )}
+        <tbody>
+          {metrics.map(([key, { last, min, max, count }]) => (
+            <tr key={key}>
+              <th scope="row" title={key}>
+                <bdi>{oneLine(key, 120)}</bdi>
+              </th>
+              <NumberCell value={last} />
+              {curves && (
+                <>
+                  <NumberCell value={min} />
+                  <NumberCell value={max} />
+                  <td>{count.toLocaleString("en")}</td>
+                </>
+              )}
+            </tr>
+          ))}
+        </tbody>
+      </table>
     </Section>
   );
+}
+
+function NumberCell({ value }: { value: Num }) {
+  return <td title={exactNumber(value)}>{formatNumber(value)}</td>;
 }
 
 /** What only the details know; the row has the rest. */
