@@ -1,0 +1,140 @@
+/** The chart of one metric: loads what it needs, draws it, and says it in words. */
+
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { DataSource, RunRow } from "../data/source";
+import { plural } from "../ui/format";
+import { useLoad } from "../ui/hooks";
+import { ErrorBox, Loading } from "../ui/message";
+import { Legend } from "./legend";
+import { onThemeChange, themeOf } from "./palette";
+import { type Chart, chartHeight, drawChart, eraseChart, resizeChart } from "./plot";
+import { barChart, inWords, isCurve, lineChart, runsToDraw } from "./select";
+
+interface Props {
+  source: DataSource;
+  metric: string;
+  /** The runs of the table, in its order. */
+  visible: RunRow[];
+  selected: ReadonlySet<string>;
+}
+
+export function MetricChart({ source, metric, visible, selected }: Props) {
+  const drawn = useMemo(() => runsToDraw(visible, selected, metric), [visible, selected, metric]);
+  const curve = isCurve(drawn.runs, metric);
+  const ids = drawn.runs.map((run) => run.run_id);
+  // New points of the same runs change the counts, and so ask for the curves again.
+  const wanted = curve
+    ? JSON.stringify(drawn.runs.map((run) => [run.run_id, run.metrics[metric]?.count]))
+    : "";
+  const histories = useLoad(
+    () => (curve ? source.history(ids, metric) : Promise.resolve([])),
+    [source, metric, wanted],
+  );
+  const chart = useMemo(
+    () =>
+      curve ? lineChart(drawn.runs, metric, histories.data ?? []) : barChart(drawn.runs, metric),
+    [curve, drawn, metric, histories.data],
+  );
+  const empty = chart.kind === "lines" ? chart.series.length === 0 : chart.bars.length === 0;
+
+  if (drawn.runs.length === 0) {
+    return (
+      <p class="nbt-note">{`None of the ${drawn.chosen ? "selected" : "listed"} runs has ${metric}.`}</p>
+    );
+  }
+  const note = caption(drawn, visible, selected);
+  return (
+    <figure class="nbt-figure">
+      <figcaption class="nbt-note">
+        <strong>{metric}</strong> {note}
+      </figcaption>
+      {histories.error !== null && <ErrorBox error={histories.error} retry={histories.reload} />}
+      {curve && histories.data === null && histories.error === null && (
+        <Loading text="Loading the curves…" />
+      )}
+      {empty && !curve && <p class="nbt-note">No finite value to draw.</p>}
+      {!empty && (
+        <Drawing source={source} chart={chart} label={inWords(drawn.runs, metric, curve)} />
+      )}
+    </figure>
+  );
+}
+
+function caption(
+  drawn: ReturnType<typeof runsToDraw>,
+  visible: RunRow[],
+  selected: ReadonlySet<string>,
+): string {
+  const shown = drawn.runs.length;
+  if (!drawn.chosen) {
+    const rest =
+      drawn.of > shown ? `the latest ${plural(shown, "run")} of ${drawn.of}` : plural(shown, "run");
+    return `of ${rest}; select rows to choose others`;
+  }
+  const without = visible.filter((run) => selected.has(run.run_id)).length - drawn.of;
+  const cut =
+    drawn.of > shown
+      ? `the first ${shown} of ${drawn.of} selected runs`
+      : `${plural(shown, "selected run")}`;
+  return `of ${cut}${without > 0 ? `; ${plural(without, "selected run")} without it` : ""}`;
+}
+
+function Drawing({ source, chart, label }: { source: DataSource; chart: Chart; label: string }) {
+  const box = useRef<HTMLDivElement>(null);
+  const [failed, setFailed] = useState<unknown>(null);
+  const [ready, setReady] = useState(false);
+  const [dark, setDark] = useState(false);
+  const library = useLoad(() => source.plotly(), [source]);
+  const plotly = library.data;
+
+  useEffect(() => {
+    const el = box.current;
+    if (!el || plotly === null) return;
+    const draw = () => {
+      const theme = themeOf(el);
+      setDark(theme.dark);
+      drawChart(el, plotly, chart, theme).then(() => {
+        setFailed(null);
+        setReady(true);
+      }, setFailed);
+    };
+    draw();
+    return onThemeChange(draw);
+  }, [plotly, chart]);
+
+  useEffect(() => {
+    const el = box.current;
+    if (!el || plotly === null) return;
+    // The width alone: the height is ours, and following it would go round in circles.
+    let width = el.clientWidth;
+    const observer = new ResizeObserver(() => {
+      if (el.clientWidth === width || el.clientWidth === 0) return;
+      width = el.clientWidth;
+      resizeChart(el, plotly);
+    });
+    observer.observe(el);
+    return () => {
+      observer.disconnect();
+      eraseChart(el, plotly);
+    };
+  }, [plotly]);
+
+  const error = library.error ?? failed;
+  return (
+    <>
+      {error !== null && <ErrorBox error={error} retry={library.reload} />}
+      {!ready && error === null && <Loading text="Loading the chart…" />}
+      <div
+        class="nbt-chart"
+        data-testid="nbt-chart"
+        role="img"
+        aria-label={label}
+        style={{ height: error === null ? `${chartHeight(chart)}px` : "0" }}
+        ref={box}
+      />
+      {ready && chart.kind === "lines" && (
+        <Legend names={chart.series.map((series) => series.name)} dark={dark} />
+      )}
+    </>
+  );
+}
