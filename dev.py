@@ -97,10 +97,10 @@ class Environment:
             check=False,
         ).returncode
 
-    def install(self, what: Command, state: str) -> None:
-        """Make the environment if it is absent, and install unless it was done for this state."""
+    def install(self, what: Command, *sources: Path) -> None:
+        """Make the environment if it is absent, and install unless done for these sources."""
         stamp = self.path / "nbtrack-installed"
-        if is_current(stamp, state):
+        if is_current(stamp, fingerprint(*sources)):
             say(f"{self.path.name} is up to date")
             return
         if importlib.util.find_spec("ensurepip") is None:
@@ -115,14 +115,15 @@ class Environment:
         stamp.unlink(missing_ok=True)
         if self.run([self.python, "-m", "pip", "install", "--quiet", *what]):
             raise SetupError(f"pip could not install into {self.path.name}; see its words above")
-        stamp.write_text(state)
+        # Taken anew: npm may have put package-lock.json in its own order.
+        stamp.write_text(fingerprint(*sources))
 
 
 def quickstart() -> int:
     """Install nbtrack, execute a copy of the quickstart notebook, and say what to open."""
     env = Environment(".venv")
-    state = fingerprint(ROOT / "pyproject.toml", JS, ROOT / "nbtrack")
-    env.install([".[notebook,sklearn]", "nbclient", "nbconvert"], state)
+    needed: Command = [".[notebook,sklearn]", "nbclient", "nbconvert"]
+    env.install(needed, ROOT / "pyproject.toml", JS, ROOT / "nbtrack")
     folder = ROOT / "quickstart-output"
     folder.mkdir(exist_ok=True)
     notebook, report = folder / "quickstart.ipynb", folder / "report.html"
@@ -211,7 +212,7 @@ def check(only: list[str]) -> int:
     """Run the checks, all of them even after a failure, and print a table of outcomes."""
     env = Environment(".venv-check")
     # The package is installed editable: of its own files only the front end needs a new build.
-    env.install(["-e", ".[dev,sklearn]"], fingerprint(ROOT / "pyproject.toml", JS))
+    env.install(["-e", ".[dev,sklearn]"], ROOT / "pyproject.toml", JS)
     chosen = [check for check in all_checks() if not only or check.name in only]
     if any(check.name == "browser" for check in chosen):
         env.variables["CHROMIUM"] = ensure_chromium()
