@@ -114,7 +114,8 @@ def test_one_card_a_cell_as_static_html(run: Run) -> None:
         [
             "%load_ext nbtrack",
             DATA,
-        X
+            "for C in (0.1, 1, 10):\n"
+            "    LogisticRegression(C=C, max_iter=5000).fit(X_train, y_train)",
             FIT + "\nmodel.score(X_test, y_test);",
             "RandomForestClassifier(n_estimators=3).fit(X_train, y_train).score(X_test, y_test);",
             "2 * 2",
@@ -357,7 +358,7 @@ def test_hostile_names_are_text_in_card_widget_and_report(run: Run, tmp_path: Pa
     assert "\\u003cscript>alert(1)" in data
 
 
-def test_the_model_loads_in_a_fresh_process_and_predicts_the_same(run: Run, tmp_path: Path) -> None:
+def test_the_model_loads_and_predicts_the_same_in_a_fresh_process(run: Run, tmp_path: Path) -> None:
     notebook = run(
         [
             "%load_ext nbtrack\nimport nbtrack",
@@ -367,7 +368,7 @@ def test_the_model_loads_in_a_fresh_process_and_predicts_the_same(run: Run, tmp_
             "    def predict_proba(self, X):\n        return super().predict_proba(X) * 2",
             "own = make_pipeline(StandardScaler(), Doubled()).fit(X_train, y_train)",
             "nbtrack.register_model(nbtrack.runs().index[0], 'wine')",
-            "print(own.predict_proba(X_test).sum(axis=1).tolist()[:2], own.predict(X_test).tolist())",
+            "print(own.predict_proba(X_test)[:2].sum(axis=1).tolist(), own.predict(X_test).tolist())",
         ]
     )
     script = (
@@ -376,7 +377,7 @@ def test_the_model_loads_in_a_fresh_process_and_predicts_the_same(run: Run, tmp_
         "X, y = load_wine(return_X_y=True, as_frame=True)\n"
         "X_test = train_test_split(X, y, random_state=0)[1]\n"
         "own = nbtrack.load_model('models:/wine/1')\n"
-        "print(own.predict_proba(X_test).sum(axis=1).tolist()[:2], own.predict(X_test).tolist())\n"
+        "print(own.predict_proba(X_test)[:2].sum(axis=1).tolist(), own.predict(X_test).tolist())\n"
     )
     fresh = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
