@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { DataSource, RunRow } from "../data/source";
-import { plural } from "../ui/format";
+import { oneLine, plural } from "../ui/format";
 import { useLoad } from "../ui/hooks";
 import { ErrorBox, Loading } from "../ui/message";
 import { Legend } from "./legend";
@@ -13,12 +13,15 @@ import { barChart, inWords, isCurve, lineChart, runsToDraw } from "./select";
 interface Props {
   source: DataSource;
   metric: string;
+  /** All there are to choose from. */
+  metrics: string[];
+  onMetric(metric: string): void;
   /** The runs of the table, in its order. */
   visible: RunRow[];
   selected: ReadonlySet<string>;
 }
 
-export function MetricChart({ source, metric, visible, selected }: Props) {
+export function MetricChart({ source, metric, metrics, onMetric, visible, selected }: Props) {
   const drawn = useMemo(() => runsToDraw(visible, selected, metric), [visible, selected, metric]);
   const curve = isCurve(drawn.runs, metric);
   const ids = drawn.runs.map((run) => run.run_id);
@@ -37,22 +40,28 @@ export function MetricChart({ source, metric, visible, selected }: Props) {
   );
   const empty = chart.kind === "lines" ? chart.series.length === 0 : chart.bars.length === 0;
 
-  if (drawn.runs.length === 0) {
-    return (
-      <p class="nbt-note">{`None of the ${drawn.chosen ? "selected" : "listed"} runs has ${metric}.`}</p>
-    );
-  }
-  const note = caption(drawn, visible, selected);
   return (
     <figure class="nbt-figure">
-      <figcaption class="nbt-note">
-        <strong>{metric}</strong> {note}
+      <figcaption class="nbt-caption">
+        <select
+          data-testid="nbt-metric"
+          aria-label="Metric of the chart"
+          value={metric}
+          onChange={(event) => onMetric(event.currentTarget.value)}
+        >
+          {metrics.map((key) => (
+            <option key={key} value={key}>
+              {oneLine(key, 60)}
+            </option>
+          ))}
+        </select>
+        {caption(drawn, visible, selected)}
       </figcaption>
       {histories.error !== null && <ErrorBox error={histories.error} retry={histories.reload} />}
       {curve && histories.data === null && histories.error === null && (
         <Loading text="Loading the curves…" />
       )}
-      {empty && !curve && <p class="nbt-note">No finite value to draw.</p>}
+      {empty && !curve && drawn.runs.length > 0 && <p class="nbt-note">No finite value to draw.</p>}
       {!empty && (
         <Drawing source={source} chart={chart} label={inWords(drawn.runs, metric, curve)} />
       )}
@@ -66,6 +75,7 @@ function caption(
   selected: ReadonlySet<string>,
 ): string {
   const shown = drawn.runs.length;
+  if (shown === 0) return `which none of the ${drawn.chosen ? "selected" : "listed"} runs has`;
   if (!drawn.chosen) {
     const rest =
       drawn.of > shown ? `the latest ${plural(shown, "run")} of ${drawn.of}` : plural(shown, "run");

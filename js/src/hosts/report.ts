@@ -2,7 +2,7 @@
 
 import Plotly from "../charts/bundle";
 import { type Snapshot, snapshotSource } from "../data/snapshot";
-import css from "../ui/styles.css";
+import { styles } from "../ui/styles";
 import { COMPARE_STATE } from "../views/compare";
 import { mountReport, type ReportSpec } from "../views/report";
 import { keep } from "./keep";
@@ -13,7 +13,7 @@ function start(): void {
   if (!root || !json) throw new Error("This page holds no nbtrack report.");
   const data = JSON.parse(json) as Snapshot;
   const style = document.createElement("style");
-  style.textContent = css;
+  style.textContent = styles;
   document.head.append(style);
   const { title, generated_ms, nbtrack_version, database } = data;
   const spec: ReportSpec = { title, generated_ms, nbtrack_version, database };

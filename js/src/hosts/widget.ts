@@ -2,7 +2,7 @@
 
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import { widgetSource } from "../data/widget";
-import css from "../ui/styles.css";
+import { styles } from "../ui/styles";
 import { COMPARE_STATE, type CompareSpec, mountCompare } from "../views/compare";
 import { mountModels } from "../views/models";
 import { keep } from "./keep";
@@ -15,7 +15,7 @@ interface Traits {
 function render({ model, el }: RenderProps<Traits>): () => void {
   const source = widgetSource(model);
   const style = document.createElement("style");
-  style.textContent = css;
+  style.textContent = styles;
   const root = document.createElement("div");
   // JupyterLab's one-key shortcuts (delete cell, enter edit mode) must not take keys typed here.
   root.dataset.lmSuppressShortcuts = "true";

@@ -56,14 +56,18 @@ export function RunTable(props: Props) {
       tabIndex={0}
       aria-label={`Table of ${plural(runs.length, "run")}`}
     >
-      <table class="nbt-table" style={{ width: `${width}px` }} aria-rowcount={runs.length + 1}>
+      <table
+        class="nbt-table"
+        style={{ "--nbt-width": `${width}px` }}
+        aria-rowcount={runs.length + 1}
+      >
         <colgroup>
-          <col style={{ width: `${CHECKBOX_WIDTH}px` }} />
+          <col style={{ "--nbt-width": `${CHECKBOX_WIDTH}px` }} />
           {columns.map((column) => (
-            <col key={column.id} style={{ width: `${column.width}px` }} />
+            <col key={column.id} style={{ "--nbt-width": `${column.width}px` }} />
           ))}
           {/* Takes what a wide page leaves over. */}
-          <col />
+          <col style={{ "--nbt-width": "auto" }} />
         </colgroup>
         <Head {...props} />
         <tbody>

@@ -117,8 +117,6 @@ export function Compare({ source, spec, state, onState }: ViewProps<CompareSpec,
           <Toolbar
             state={state}
             patch={patch}
-            metrics={metrics}
-            metric={metric ?? null}
             listed={filtered.length}
             all={runs.length}
             chosen={chosen}
@@ -170,6 +168,8 @@ export function Compare({ source, spec, state, onState }: ViewProps<CompareSpec,
                   <MetricChart
                     source={source}
                     metric={metric}
+                    metrics={metrics}
+                    onMetric={(key) => patch({ metric: key })}
                     visible={sorted}
                     selected={selected}
                   />

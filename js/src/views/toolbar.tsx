@@ -1,4 +1,4 @@
-/** What stands above the table: filter, columns, metric, register. */
+/** What stands above the table: filter, columns, register. */
 
 import { useId } from "preact/hooks";
 import type { RunRow } from "../data/source";
@@ -9,8 +9,6 @@ import type { CompareState } from "./compare";
 interface Props {
   state: CompareState;
   patch(change: Partial<CompareState>): void;
-  metrics: string[];
-  metric: string | null;
   listed: number;
   all: number;
   /** The selected runs. */
@@ -22,7 +20,7 @@ interface Props {
 }
 
 export function Toolbar(props: Props) {
-  const { state, patch, metrics, metric, listed, all, chosen, same, params, onRegister } = props;
+  const { state, patch, listed, all, chosen, same, params, onRegister } = props;
   return (
     <div class="nbt-toolbar">
       <label class="nbt-search">
@@ -63,23 +61,6 @@ export function Toolbar(props: Props) {
           />
           Only what differs
           {state.differs && same > 0 && <span class="nbt-faint">{` (${same} hidden)`}</span>}
-        </label>
-      )}
-      {metrics.length > 0 && (
-        <label class="nbt-field">
-          <span>Chart</span>
-          <select
-            data-testid="nbt-metric"
-            aria-label="Metric of the chart"
-            value={metric ?? ""}
-            onChange={(event) => patch({ metric: event.currentTarget.value })}
-          >
-            {metrics.map((key) => (
-              <option key={key} value={key}>
-                {oneLine(key, 60)}
-              </option>
-            ))}
-          </select>
         </label>
       )}
       {onRegister && <RegisterButton chosen={chosen} onRegister={onRegister} />}
