@@ -120,6 +120,19 @@ def test_workers_belong_to_their_call(tracker, backend):
     assert names(tracker) == ["GridSearchCV"]
 
 
+def test_threads_of_an_estimator_of_the_users(tracker):
+    """More tasks than are sent out at once: joblib's own threads ask for the rest."""
+
+    class Bag(BaseEstimator):
+        def fit(self, X, y):
+            fit_one = delayed(DummyClassifier().fit)
+            Parallel(n_jobs=2, backend="threading")(fit_one(X, y) for _ in range(60))
+            return self
+
+    Bag().fit(X, y)
+    assert names(tracker) == ["Bag"]
+
+
 def test_user_parallel_threads_are_runs_of_their_own(tracker):
     Parallel(n_jobs=2, backend="threading")(delayed(Ridge(a).fit)(X, y) for a in range(1, 9))
     assert sorted(run.params["alpha"] for run in tracker.runs) == list("12345678")
@@ -169,8 +182,8 @@ def test_classes_made_before(tracker):
 
 
 def double(self, X, y=None):
-    """Not a method until a class takes it."""
-    return self.fit(X, y) and X
+    """Fit twice: two runs, if this one is not seen."""
+    return self.fit(X, y).fit(X, y) and X
 
 
 def trivial(self, X, y=None):
@@ -191,9 +204,9 @@ METHODS = {
 )
 def test_classes_made_after(tracker, bases):
     """scikit-learn wraps `fit_transform` of a new class, before or after our turn."""
-    made = type("Made", bases, dict(METHODS))
-    inheriting = type("Inheriting", (made,), {})
-    for cls in (made, inheriting):
+    cls: type = object
+    for name in ("Made", "Inheriting"):
+        cls = type(name, bases if name == "Made" else (cls,), METHODS if name == "Made" else {})
         out = cls().set_output(transform="pandas").fit_transform(pd.DataFrame(X))
         assert list(out.columns) == list("abcd")
         cls().fit_predict(X)

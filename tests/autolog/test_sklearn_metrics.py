@@ -294,6 +294,27 @@ def test_metrics_after_the_run_and_without_source(tracker):
     assert logged(tracker) == ["accuracy_score_unknown_dataset"]
 
 
+def test_views_of_a_prediction_that_is_a_view(tracker):
+    """NumPy's views know only the array at the bottom; without source, it has to do."""
+    code = """
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.metrics import accuracy_score
+class Mine(BaseEstimator):
+    def fit(self, X): return self
+    def predict(self, X): return np.zeros((len(X), 2))[:, 0]
+class Echo(Mine):
+    def predict(self, X): return X[:, 0]
+X = np.zeros((4, 2))
+p = Mine().fit(X).predict(X)
+accuracy_score(np.zeros(4), p[::-1])
+q = Echo().fit(X).predict(X)
+accuracy_score(np.zeros(4), X[:, 1])
+"""
+    exec(compile(code, "<no source>", "exec"), {"__name__": "__main__"})
+    assert logged(tracker) == ["accuracy_score_unknown_dataset"]
+
+
 def test_several_outputs(tracker):
     import numpy as np
     from sklearn.datasets import make_multilabel_classification
