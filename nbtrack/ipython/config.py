@@ -45,9 +45,7 @@ _KINDS = {
 
 
 def _make() -> type[Configurable]:
-    traits = {
-        setting.name: _KINDS[type(setting.default)](setting) for setting in Settings.table()
-    }
+    traits = {setting.name: _KINDS[type(setting.default)](setting) for setting in Settings.table()}
     doc = "Settings of nbtrack; each can also be given by its environment variable."
     return type("NBTrack", (Configurable,), {"__doc__": doc, **traits})
 

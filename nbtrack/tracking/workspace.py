@@ -35,8 +35,25 @@ class Workspace:
     """
 
     def __init__(self, path: Path) -> None:
-        process = this_process()
         self.path = path
+        self.begin_session()
+        self.writer = Writer(
+            path,
+            on_trouble=notices.warn,
+            on_open=lambda conn: self._keeper.opened(conn),
+            on_idle=lambda conn: self._keeper.beat(conn),
+        )
+        reader = Reader(path)
+        self.store: Store = SqliteStore(self.writer, reader)
+        self.artifacts: ArtifactStore = SqliteArtifacts(self.writer, reader)
+        self.registry: Registry = SqliteRegistry(self.writer, reader)
+        self._cells = 0  # executions that are in the store, or on their way
+        self._open_cell: int | None = None  # of these, the one whose end is not
+        self._cell_lock = threading.Lock()
+
+    def begin_session(self) -> None:
+        """Say who this process is: at the start, and anew after a fork."""
+        process = this_process()
         self.session = Session(
             session_id=new_id(),
             user_id=process.user_id,
@@ -48,17 +65,7 @@ class Workspace:
             environment=environment,
             start_ms=time.time_ns() // 1_000_000,
         )
-        keeper = SessionKeeper(self.session, is_alive)
-        self.writer = Writer(
-            path, on_trouble=notices.warn, on_open=keeper.opened, on_idle=keeper.beat
-        )
-        reader = Reader(path)
-        self.store: Store = SqliteStore(self.writer, reader)
-        self.artifacts: ArtifactStore = SqliteArtifacts(self.writer, reader)
-        self.registry: Registry = SqliteRegistry(self.writer, reader)
-        self._cells = 0  # executions that are in the store, or on their way
-        self._open_cell: int | None = None  # of these, the one whose end is not
-        self._cell_lock = threading.Lock()
+        self._keeper = SessionKeeper(self.session, is_alive)
 
     def sync_cells(self) -> None:
         """Store the cells that were executed by now.
@@ -86,17 +93,30 @@ class Workspace:
 
 
 _lock = threading.Lock()
-_open: dict[tuple[int, Path], Workspace] = {}
+_open: dict[Path, Workspace] = {}
 
 
 def open_workspace(path: Path) -> Workspace:
     """Return the workspace of a file: one per process and file, so that there is one writer."""
-    key = (os.getpid(), path)
     with _lock:
-        workspace = _open.get(key)
+        workspace = _open.get(path)
         if workspace is None:
-            workspace = _open[key] = Workspace(path)
+            workspace = _open[path] = Workspace(path)
         return workspace
+
+
+def _after_fork_in_child() -> None:
+    # The child's runs are its own: they are closed when it dies, not when its parent does.
+    for workspace in _open.values():
+        workspace.begin_session()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire,
+        after_in_parent=_lock.release,
+        after_in_child=lambda: (_lock.release(), _after_fork_in_child())[-1],
+    )
 
 
 def set_notebook(path: str | None) -> None:
@@ -107,7 +127,7 @@ def set_notebook(path: str | None) -> None:
 def sync_cells() -> None:
     """Store how the cell ended, in every file of this process that has runs."""
     with _lock:
-        workspaces = [workspace for (pid, _), workspace in _open.items() if pid == os.getpid()]
+        workspaces = list(_open.values())
     for workspace in workspaces:
         if workspace.has_cells:
             workspace.sync_cells()
