@@ -300,15 +300,15 @@ def file_identity(path: Path) -> tuple[int, int] | None:
 
 
 def storable(text: str) -> str:
-    """Return text as SQLite can hold it and find it again.
+    r"""Return text as SQLite can hold it and find it again.
 
     Half an emoji has no encoding in UTF-8; at a NUL character many of SQLite's functions, and
     most other programs, take the text to end.
 
     Examples
     --------
-    >>> storable("caf\\u00e9"), storable("half \\ud83d"), storable("a\\0b")
-    ('café', 'half ?', 'a\ufffdb')
+    >>> storable("caf\u00e9"), storable("half \ud83d"), storable("a\0b")
+    ('café', 'half ?', 'a�b')
     """
     return (
         text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from nbtrack.artifacts import ArtifactStore, SqliteArtifacts, sha256
-from nbtrack.db import Reader
+from nbtrack.db import Connection, Reader
 from nbtrack.provenance import environment, executions, is_alive, this_process
 from nbtrack.registry import Registry, SqliteRegistry
 from nbtrack.store import Session, SessionKeeper, SqliteStore, Store, Writer
@@ -40,8 +40,8 @@ class Workspace:
         self.writer = Writer(
             path,
             on_trouble=notices.warn,
-            on_open=lambda conn: self._keeper.opened(conn),
-            on_idle=lambda conn: self._keeper.beat(conn),
+            on_open=self._opened,
+            on_idle=self._beat,
         )
         reader = Reader(path)
         self.store: Store = SqliteStore(self.writer, reader)
@@ -66,6 +66,12 @@ class Workspace:
             start_ms=time.time_ns() // 1_000_000,
         )
         self._keeper = SessionKeeper(self.session, is_alive)
+
+    def _opened(self, conn: Connection) -> None:
+        self._keeper.opened(conn)  # asked for now: a fork changes it
+
+    def _beat(self, conn: Connection) -> None:
+        self._keeper.beat(conn)
 
     def sync_cells(self) -> None:
         """Store the cells that were executed by now.
@@ -106,6 +112,7 @@ def open_workspace(path: Path) -> Workspace:
 
 
 def _after_fork_in_child() -> None:
+    _lock.release()
     # The child's runs are its own: they are closed when it dies, not when its parent does.
     for workspace in _open.values():
         workspace.begin_session()
@@ -115,7 +122,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_lock.acquire,
         after_in_parent=_lock.release,
-        after_in_child=lambda: (_lock.release(), _after_fork_in_child())[-1],
+        after_in_child=_after_fork_in_child,
     )
 
 
