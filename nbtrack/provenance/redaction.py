@@ -7,9 +7,9 @@ import re
 MASK = "«redacted»"
 
 # The name of something secret (a variable, a keyword, a key in quotes and brackets; perhaps with
-# its type), then = or :, then the value: quoted, or up to a blank. A value that is computed (a call, a
-# subscript: it has a bracket) is no literal and stays. No part may begin with a repeated class: on
-# a long word without blanks (bytes as hex digits) that takes the square of its length.
+# its type), then = or :, then the value: quoted, or up to a blank. A value that is computed (a call,
+# a subscript: it has a bracket) is no literal and stays. No pattern may begin with a repeated
+# class: on a long word without blanks (bytes as hex digits) that takes the square of its length.
 _ASSIGNED = re.compile(
     r"""(?ix)
     (?P<name>(?:password|passwd|secret|api[_-]?key|access[_-]?key|private[_-]?key
