@@ -7,7 +7,7 @@ import re
 MASK = "«redacted»"
 
 # The name of something secret (a variable, a keyword, a key in quotes and brackets; perhaps with
-# its type), then = or :, then the value: quoted, or up to a blank. A value that is computed (a call,
+# its type), then = or :, then the value: quoted, or up to a blank. What is computed (by a call,
 # a subscript: it has a bracket) is no literal and stays. No pattern may begin with a repeated
 # class: on a long word without blanks (bytes as hex digits) that takes the square of its length.
 _ASSIGNED = re.compile(
