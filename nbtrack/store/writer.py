@@ -224,6 +224,10 @@ class Writer:
 
     def _start_thread(self) -> None:
         if self._thread is None and not self._closed:
+            # What the thread imports to make a file imports this, and Python refuses that once
+            # the process exits: all that a short script has logged would be lost.
+            import concurrent.futures.thread  # noqa: F401
+
             self._thread = threading.Thread(target=self._run, name="nbtrack-writer", daemon=True)
             self._thread.start()
 
@@ -287,7 +291,10 @@ class Writer:
     def _open(self) -> Connection:
         if self._conn is not None and file_identity(self.path) != self._identity:
             # The file was moved, deleted or replaced under us: what comes now belongs in the
-            # one that has its name.
+            # one that has its name. What still stands in the log goes along with the old one,
+            # and must not be taken for the log of the new one.
+            with contextlib.suppress(DatabaseError):
+                self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._conn.close()
             self._conn = None
         if self._conn is None:
