@@ -388,6 +388,11 @@ class _Held:
             self.conn.close()
             self.conn = None
 
+    def __del__(self) -> None:
+        # A connection is part of a cycle: without this, those of threads that have ended would
+        # wait for the garbage collector with their files open.
+        self.close()
+
 
 _opening = threading.Lock()  # held while a connection is opened, and over a fork
 _held: weakref.WeakSet[_Held] = weakref.WeakSet()  # they go with their threads
