@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+import weakref
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -83,7 +85,10 @@ def resolve_path(uri: str = "") -> Path:
     """
     if not uri:
         return _nearest(Path.cwd())
-    scheme = urlsplit(uri).scheme
+    try:
+        scheme = urlsplit(uri).scheme
+    except ValueError:  # brackets that would be an address, after //
+        scheme = uri.partition(":")[0] if "://" in uri else ""
     if uri.startswith("sqlite:///"):
         path = Path(unquote(uri.removeprefix("sqlite:///")))
     elif len(scheme) > 1:  # one letter is a Windows drive
@@ -93,7 +98,14 @@ def resolve_path(uri: str = "") -> Path:
         )
     else:
         path = Path(uri)
-    path = path.expanduser().absolute()
+    try:
+        path = path.expanduser().absolute()
+    except RuntimeError:  # ~ of a user that the system does not know
+        path = path.absolute()
+    if "\0" in str(path):
+        raise InvalidParameterError(
+            f"The tracking URI {uri!r} has a NUL character in it.", hint="Use a path of a file."
+        )
     if path.is_dir():
         raise InvalidParameterError(
             f"The tracking URI {uri!r} is a directory.",
@@ -103,7 +115,10 @@ def resolve_path(uri: str = "") -> Path:
 
 
 def _nearest(start: Path) -> Path:
-    home = Path.home()
+    try:
+        home = Path.home()
+    except RuntimeError:  # a container's user may have none
+        home = None
     for folder in (start, *start.parents):
         candidate = folder / DEFAULT_NAME
         if candidate.is_file():
@@ -200,9 +215,23 @@ def _set_up(conn: sqlite3.Connection, path: Path) -> None:
         except BaseException:
             conn.execute("ROLLBACK")
             raise
-    conn.execute("PRAGMA journal_mode = WAL")
+    _set_wal(conn)
     conn.execute("PRAGMA synchronous = NORMAL")
     conn.execute("PRAGMA foreign_keys = ON")
+
+
+def _set_wal(conn: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log; for this step SQLite does not wait for others by itself."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            conn.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if _code(error) not in _LOCKED or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _newer(path: Path, version: int) -> NewerSchemaError:
@@ -226,16 +255,15 @@ def connect_reader(path: Path) -> sqlite3.Connection:
             hint="It is made by the first run: %load_ext nbtrack, then fit a model.",
         )
     check_header(path)
-    uri = f"file:{quote(str(path))}?mode=ro"
-    timeout = BUSY_TIMEOUT_MS / 1000
+    uri = f"file:{quote(os.fsencode(path))}?mode=ro"
     try:
-        conn = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)
-        version = conn.execute("PRAGMA user_version").fetchone()[0]
-    except sqlite3.OperationalError:
+        conn, version = _connect_readonly(uri)
+    except sqlite3.OperationalError as error:
+        if _code(error) not in _UNWRITABLE:
+            raise
         # WAL needs a writable folder for its index; on read-only media, where nobody writes,
         # the file can be read as it lies there.
-        conn = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
-        version = conn.execute("PRAGMA user_version").fetchone()[0]
+        conn, version = _connect_readonly(f"{uri}&immutable=1")
     if version > LATEST:
         conn.close()
         raise _newer(path, version)
@@ -245,6 +273,46 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         return connect_reader(path)
     conn.row_factory = sqlite3.Row
     return conn
+
+
+def _connect_readonly(uri: str) -> tuple[sqlite3.Connection, int]:
+    conn = sqlite3.connect(
+        uri,
+        uri=True,
+        timeout=BUSY_TIMEOUT_MS / 1000,
+        isolation_level=None,
+        check_same_thread=False,  # whichever thread forks closes it before
+    )
+    try:
+        return conn, int(conn.execute("PRAGMA user_version").fetchone()[0])
+    except BaseException:
+        conn.close()
+        raise
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of the same name; None if there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def storable(text: str) -> str:
+    r"""Return text as SQLite can hold it and find it again.
+
+    Half an emoji has no encoding in UTF-8; at a NUL character many of SQLite's functions, and
+    most other programs, take the text to end.
+
+    Examples
+    --------
+    >>> storable("caf\u00e9"), storable("half \ud83d"), storable("a\0b")
+    ('café', 'half ?', 'a�b')
+    """
+    return (
+        text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    )
 
 
 @contextmanager
@@ -268,18 +336,21 @@ _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
+def _code(error: BaseException) -> int:
+    # The low byte is the primary code; the rest says more than we need.
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
+
+
 def is_trouble(error: BaseException) -> bool:
     """Return whether an error is the file's (locked, full, damaged ...), not the statement's."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    return code in _LOCKED | _UNWRITABLE | _FULL | _CORRUPT
+    return _code(error) in _LOCKED | _UNWRITABLE | _FULL | _CORRUPT
 
 
 def translate(error: BaseException, path: Path) -> NbtrackError:
     """Return the nbtrack error that says what an error of the database means for the user."""
     if isinstance(error, NbtrackError):
         return error
-    # The low byte is the primary code; the rest says more than we need.
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    code = _code(error)
     if code in _LOCKED:
         return StoreError(
             f"The database {path} is locked by another process.",
@@ -303,37 +374,60 @@ def translate(error: BaseException, path: Path) -> NbtrackError:
     return StoreError(f"The database {path} gave an error: {error}.")
 
 
+class _Held:
+    """A connection and who may use it: its lock is held while it reads, and over a fork."""
+
+    def __init__(self, conn: sqlite3.Connection, identity: tuple[int, int] | None) -> None:
+        self.conn: sqlite3.Connection | None = conn
+        self.identity = identity
+        self.lock = threading.RLock()
+
+    def close(self) -> None:
+        """Close the connection; again is harmless."""
+        if self.conn is not None:
+            self.conn.close()
+            self.conn = None
+
+    def __del__(self) -> None:
+        # A connection is part of a cycle: without this, those of threads that have ended would
+        # wait for the garbage collector with their files open.
+        self.close()
+
+
+_opening = threading.Lock()  # held while a connection is opened, and over a fork
+_held: weakref.WeakSet[_Held] = weakref.WeakSet()  # they go with their threads
+_over_fork: list[_Held] = []
+
+
 class Reader:
     """Read-only connections to one file, one per thread (and none from before a fork)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
-        self._lock = threading.Lock()
-        self._open: dict[int, list[sqlite3.Connection]] = {}
 
-    @property
-    def conn(self) -> sqlite3.Connection:
-        """The connection of the calling thread, opened on first use.
+    def _connection(self) -> _Held:
+        """Return the connection of the calling thread, opened on first use.
 
         Raises
         ------
         NbtrackError
             The file is absent, foreign, damaged or too new.
         """
-        pid = os.getpid()
-        conn: sqlite3.Connection | None = getattr(self._local, "conn", None)
-        if conn is None or self._local.pid != pid:
-            with translated(self.path):
-                conn = connect_reader(self.path)
-            self._local.conn, self._local.pid = conn, pid
-            with self._lock:
-                # Connections of the parent stay referenced: closing them here would touch
-                # the parent's locks.
-                self._open.setdefault(pid, []).append(conn)
-        return conn
+        held: _Held | None = getattr(self._local, "held", None)
+        identity = file_identity(self.path)
+        if held is not None and held.conn is not None and held.identity == identity:
+            return held
+        if held is not None:
+            with held.lock:  # the file was moved, deleted or replaced under us
+                held.close()
+        with _opening, translated(self.path):
+            held = _Held(connect_reader(self.path), file_identity(self.path))
+            _held.add(held)
+        self._local.held = held
+        return held
 
-    def rows(self, sql: str, args: tuple[Any, ...] | dict[str, Any] = ()) -> list[sqlite3.Row]:
+    def rows(self, sql: str, args: tuple[Any, ...] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query.
 
         Raises
@@ -341,11 +435,39 @@ class Reader:
         StoreError
             The database cannot be read.
         """
-        conn = self.conn
-        with translated(self.path):
-            return conn.execute(sql, args).fetchall()
+        if isinstance(args, tuple):
+            args = tuple(storable(a) if isinstance(a, str) else a for a in args)
+        else:
+            args = {k: storable(a) if isinstance(a, str) else a for k, a in args.items()}
+        while True:
+            held = self._connection()
+            with held.lock, translated(self.path):
+                if held.conn is not None:  # else another thread has forked just now
+                    return held.conn.execute(sql, args).fetchall()
 
     def row(self, sql: str, args: tuple[Any, ...] = ()) -> sqlite3.Row | None:
         """Return the first row of a query, or None."""
         rows = self.rows(sql, args)
         return rows[0] if rows else None
+
+
+def _before_fork() -> None:
+    # The locks of a process on a file do not come along into its child, but SQLite's notes about
+    # them do: the child would believe that it holds them. So nothing is open while a fork happens.
+    _opening.acquire()
+    for held in list(_held):
+        held.lock.acquire()
+        held.close()
+        _over_fork.append(held)
+
+
+def _after_fork() -> None:
+    while _over_fork:
+        _over_fork.pop().lock.release()
+    _opening.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )

@@ -159,7 +159,7 @@ def panel(title: str, inner: str, *, footer: str = "") -> str:
 
 def text_table(rows: Iterable[Sequence[object]], header: Sequence[str]) -> str:
     """Return a table for a terminal, its columns as wide as what they hold."""
-    lines = [list(header), *([clip(_flat(cell), 40) for cell in row] for row in rows)]
+    lines = [[clip(_flat(cell), 40) for cell in row] for row in (header, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

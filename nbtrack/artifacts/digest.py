@@ -42,7 +42,7 @@ def check_path(path: str) -> str:
     ------
     InvalidParameterError
         The path is empty, absolute, climbs by ``..``, or has parts that some system reads
-        otherwise (a drive, a backslash, a control character).
+        otherwise (a drive, a backslash, a control character, half an emoji).
     """
     parts = path.split("/")
     bad = (
@@ -50,6 +50,7 @@ def check_path(path: str) -> str:
         or len(path) > _MAX_PATH
         or any(part in {"", ".", ".."} or part != part.strip() for part in parts)
         or any(ord(char) < ord(" ") or char in '\\:*?"<>|' for char in path)
+        or any("\ud800" <= char <= "\udfff" for char in path)
     )
     if bad:
         raise InvalidParameterError(

@@ -135,6 +135,10 @@ def _verified(data: bytes, row: sqlite3.Row, what: str) -> bytes:
 
     if row["encoding"] == "zstd":
         try:
+            # The frame may claim any size, and room for it would be made: the database can come
+            # from anywhere.
+            if zstandard.frame_content_size(data) != row["size_bytes"]:
+                raise zstandard.ZstdError("its size is not what was noted")
             data = zstandard.ZstdDecompressor().decompress(data, max_output_size=row["size_bytes"])
         except zstandard.ZstdError as error:
             raise IntegrityError(f"The {what} cannot be read: {error}.") from error

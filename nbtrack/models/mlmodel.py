@@ -79,7 +79,8 @@ def read(directory: Path) -> Mapping[str, Any]:
         raise InvalidParameterError(f"{path} is too large to be an {FILE} file.")
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: no UTF-8, or a date or number that only looks like one.
         raise InvalidParameterError(f"{path} cannot be read: {error}.") from error
     if not isinstance(content, dict) or not isinstance(content.get("flavors"), dict):
         raise InvalidParameterError(f"{path} names no flavors.")

@@ -41,10 +41,12 @@ def problem(directory: Path) -> str | None:
         claimed = {str(name): str(digest) for name, digest in digests.items()}
     except FileNotFoundError:
         return "it carries no seal of nbtrack"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "its seal cannot be read"
     key = _key()
-    if key is None or not hmac.compare_digest(_sign(key, claimed), str(signature)):
+    # As bytes: a text that is not ASCII cannot be compared in constant time.
+    given = str(signature).encode("utf-8", "replace")
+    if key is None or not hmac.compare_digest(_sign(key, claimed).encode(), given):
         return "it was saved by somebody else, or on another machine"
     found = {
         path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -78,14 +80,16 @@ def _read_or_make_key(path: Path) -> bytes | None:
         if not path.exists():
             aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
             handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(secrets.token_bytes(_KEY_BYTES))
             try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(secrets.token_bytes(_KEY_BYTES))
                 os.link(aside, path)
             except FileExistsError:
                 pass  # the other process was first: its key counts
             finally:
                 aside.unlink()
-        return path.read_bytes()
+        key = path.read_bytes()
     except OSError:
         return None
+    # An empty or shortened file is no secret: anybody could sign with it.
+    return key if len(key) >= _KEY_BYTES else None

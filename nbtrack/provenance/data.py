@@ -2,21 +2,24 @@
 
 No data library is imported: an object tells by its own type what it is. A fingerprint covers all
 bytes up to `FULL_HASH_BYTES` (a few milliseconds) and evenly spread blocks above, and says which.
+The order of an array in memory makes no difference, unless it is too large to be put into another.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from nbtrack.types import Dataset
 
 FULL_HASH_BYTES = 64 * 2**20
+REORDER_BYTES = 8 * 2**20  # putting columns into rows takes about half a millisecond a megabyte
 _BLOCKS, _BLOCK_BYTES = 64, 4096
 _MAX_COLUMNS = 500
 _MAX_OBJECTS = 200_000
 _PROBE = 100
+_SPARSE_PARTS = ("data", "indices", "indptr", "offsets", "row", "col")
 
 
 def describe(data: object, name: str) -> Dataset:
@@ -51,7 +54,7 @@ def describe(data: object, name: str) -> Dataset:
 def _array(data: Any, name: str) -> Dataset:
     return Dataset(
         name=name,
-        digest=fingerprint(_buffers(data)) if not data.dtype.hasobject else "",
+        digest=_digest([data]),
         source_type="numpy",
         schema={"dtype": str(data.dtype)},
         profile={"shape": list(data.shape), "bytes": int(data.nbytes)},
@@ -61,15 +64,15 @@ def _array(data: Any, name: str) -> Dataset:
 def _pandas(data: Any, name: str) -> Dataset:
     if hasattr(data, "columns"):
         columns = _columns((str(c), str(t)) for c, t in zip(data.columns, data.dtypes, strict=True))
-        parts = [data.iloc[:, i].to_numpy() for i in range(min(data.shape[1], _MAX_COLUMNS))]
+        parts, whole = _column_arrays(data)
         shape = list(data.shape)
     else:
         columns = [{"name": str(data.name), "type": str(data.dtype)}]
-        parts, shape = [data.to_numpy()], [len(data)]
+        parts, shape, whole = [data.to_numpy()], [len(data)], True
     objects = [part for part in parts if part.dtype.hasobject]
     numbers = [part for part in parts if not part.dtype.hasobject]
     texts = _hashed_objects(objects)
-    digest = "" if texts is None else fingerprint(_buffers_of(itertools.chain(numbers, texts)))
+    digest = "" if texts is None else _digest([*numbers, *texts], whole=whole)
     return Dataset(
         name=name,
         digest=digest,
@@ -77,6 +80,17 @@ def _pandas(data: Any, name: str) -> Dataset:
         schema={"columns": columns},
         profile={"shape": shape},
     )
+
+
+def _column_arrays(frame: Any) -> tuple[list[Any], bool]:
+    """Return the columns as arrays, and whether these are all of them."""
+    width = frame.shape[1]
+    if width <= _MAX_COLUMNS:
+        return [frame.iloc[:, i].to_numpy() for i in range(width)], True
+    first = frame.dtypes.iloc[0]
+    if getattr(first, "kind", "O") in "biufc" and (frame.dtypes == first).all():
+        return [frame.to_numpy()], True  # pixels, genes: one block, which is not copied
+    return [frame.iloc[:, i].to_numpy() for i in range(_MAX_COLUMNS)], False
 
 
 def _hashed_objects(parts: list[Any]) -> list[Any] | None:
@@ -95,11 +109,11 @@ def _hashed_objects(parts: list[Any]) -> list[Any] | None:
 
 
 def _sparse(data: Any, name: str) -> Dataset:
-    parts = [getattr(data, part, None) for part in ("data", "indices", "indptr", "row", "col")]
+    parts = [getattr(data, part, None) for part in _SPARSE_PARTS]
     arrays = [part for part in parts if part is not None and hasattr(part, "dtype")]
     return Dataset(
         name=name,
-        digest=fingerprint(_buffers_of(arrays)),
+        digest=_digest(arrays),  # none for formats of Python objects: lil, dok
         source_type="scipy.sparse",
         schema={"dtype": str(data.dtype), "format": str(data.format)},
         profile={"shape": list(data.shape), "nnz": int(data.nnz)},
@@ -136,27 +150,48 @@ def _columns(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"name": name, "type": kind} for name, kind in itertools.islice(pairs, _MAX_COLUMNS)]
 
 
-def _buffers_of(arrays: Iterable[Any]) -> Iterator[memoryview]:
-    return itertools.chain.from_iterable(map(_buffers, arrays))
+def _digest(arrays: Sequence[Any], *, whole: bool = True) -> str:
+    """Return the fingerprint of arrays; empty for none, and for arrays of Python objects."""
+    if not arrays or any(array.dtype.hasobject for array in arrays):
+        return ""
+    pieces = [_in_one_piece(array) for array in arrays]
+    whole = whole and all(complete for _, complete in pieces)
+    return fingerprint(
+        itertools.chain.from_iterable(_buffers(array) for array, _ in pieces), whole=whole
+    )
+
+
+def _in_one_piece(array: Any) -> tuple[Any, bool]:
+    """Return an array whose bytes lie in one piece, and whether it has all of them."""
+    if array.flags.c_contiguous:
+        return array, True
+    if array.flags.f_contiguous and array.nbytes > REORDER_BYTES:
+        return array, True
+    if array.nbytes <= FULL_HASH_BYTES:
+        return array.copy(order="C"), True
+    rows = array.shape[0]
+    step = -(-rows // max(1, rows * FULL_HASH_BYTES // array.nbytes))
+    return array[:: max(step, 1)].copy(order="C"), False
 
 
 def _buffers(array: Any) -> Iterator[memoryview]:
-    """Yield the bytes of an array, without a copy where it lies in one piece."""
-    if array.flags.f_contiguous and not array.flags.c_contiguous:
-        array = array.T
-    if not array.flags.c_contiguous:
-        if array.nbytes > FULL_HASH_BYTES:
-            step = -(-array.shape[0] // max(1, array.shape[0] * FULL_HASH_BYTES // array.nbytes))
-            array = array[:: max(step, 1)]
-        array = array.copy()
-    # Dates and structured types have no buffer of their own; as bytes they do.
-    yield memoryview(str((array.shape, array.dtype.str)).encode())
+    """Yield what tells an array from others: shape, type and order, and then its bytes."""
+    order = "C" if array.flags.c_contiguous else "F"
+    yield memoryview(str((array.shape, array.dtype.str, order)).encode())
     if array.size:
-        yield memoryview(array.reshape(-1).view("u1"))
+        # Dates and structured types have no buffer of their own; as bytes they do.
+        yield memoryview(array.reshape(-1, order=order).view("u1"))
 
 
-def fingerprint(buffers: Iterable[memoryview]) -> str:
+def fingerprint(buffers: Iterable[memoryview], *, whole: bool = True) -> str:
     """Return the digest of buffers: ``xxh3:`` of all bytes, ``xxh3-sampled:`` of some.
+
+    Parameters
+    ----------
+    buffers
+        Hashed whole as long as they have not more than `FULL_HASH_BYTES` together.
+    whole
+        Whether the buffers are all of the data.
 
     Examples
     --------
@@ -165,14 +200,15 @@ def fingerprint(buffers: Iterable[memoryview]) -> str:
     """
     import xxhash
 
-    state, sampled = xxhash.xxh3_128(), False
+    state, left = xxhash.xxh3_128(), FULL_HASH_BYTES
     for buffer in buffers:
-        if buffer.nbytes <= FULL_HASH_BYTES:
+        if buffer.nbytes <= max(left, _BLOCKS * _BLOCK_BYTES):
             state.update(buffer)
+            left -= buffer.nbytes
             continue
-        sampled = True
+        whole = False
         last = buffer.nbytes - _BLOCK_BYTES
         for block in range(_BLOCKS):
             start = last * block // (_BLOCKS - 1)
             state.update(buffer[start : start + _BLOCK_BYTES])
-    return f"{'xxh3-sampled' if sampled else 'xxh3'}:{state.hexdigest()}"
+    return f"{'xxh3' if whole else 'xxh3-sampled'}:{state.hexdigest()}"

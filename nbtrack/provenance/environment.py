@@ -38,8 +38,9 @@ def imported_packages() -> dict[str, str]:
     for top in sorted(tops - stdlib):
         if top.startswith("_"):
             continue
-        module = sys.modules.get(top)
-        if getattr(module, "__version__", None) is None and top not in _DISTRIBUTIONS:
+        # Not by getattr: a module may import, warn or raise when it is asked for a name.
+        own = getattr(sys.modules.get(top), "__dict__", {})
+        if own.get("__version__") is None and top not in _DISTRIBUTIONS:
             continue  # helpers without a version of their own are not what a reader looks for
         name = _DISTRIBUTIONS.get(top, top)
         try:

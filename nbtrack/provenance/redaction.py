@@ -6,17 +6,25 @@ import re
 
 MASK = "«redacted»"
 
-# The name of something secret, then = or :, then the value: quoted, or up to a blank. A value
-# that is computed (a call, a subscript: it has a bracket) is no literal and stays.
+# The name of something secret (a variable, a keyword, a key in quotes and brackets; perhaps with
+# its type), then = or :, then the value: quoted, or up to a blank. What is computed (by a call,
+# a subscript: it has a bracket) is no literal and stays. No pattern may begin with a repeated
+# class: on a long word without blanks (bytes as hex digits) that takes the square of its length.
 _ASSIGNED = re.compile(
     r"""(?ix)
-    (?P<name>[\w-]*(?:password|passwd|secret|api[_-]?key|access[_-]?key|private[_-]?key
+    (?P<name>(?:password|passwd|secret|api[_-]?key|access[_-]?key|private[_-]?key
         |auth[_-]?token|access[_-]?token|api[_-]?token|bearer[_-]?token|credential)s?
-        [\w-]* ["']? \s*[=:]\s*)
-    (?:(?P<quote>["'])(?P<value>[^"'\n]+)(?P=quote)|(?P<bare>[^\s"'()\[\],;]{6,})(?![\w(\[.]))
+        [\w-]{0,40} ["']? \]? (?:\s{0,8}:\s{0,8}(?:str|bytes|SecretStr))? \s{0,40}[=:]\s{0,40})
+    (?:(?P<open>[rbfu]{0,2}(?P<quote>\"""|'''|["']))
+        (?P<value>(?:\\.|(?!(?P=quote))[^\n\\])+)(?P=quote)
+      |(?P<bare>[^\s"'()\[\],;]{6,})(?![\w(\[.]))
     """
 )
-_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s:/@'\"]*):(?P<word>[^\s/@'\"]+)@")
+# Up to the last @ before the path: a password may have one of its own.
+_URL = re.compile(
+    r"(?P<scheme>\b[a-z][a-z0-9+.-]{0,20}://)(?P<user>[^\s:/@'\"]{0,200}):"
+    r"(?P<word>[^\s/?#'\"]{1,500})@"
+)
 # Tokens that tell by their shape what they are.
 _SHAPED = re.compile(
     r"\b(?:sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|hf_[A-Za-z0-9]{30,}"
@@ -54,7 +62,6 @@ def redact_value(key: str, value: str) -> str:
 
 
 def _mask_value(match: re.Match[str]) -> str:
-    quote = match["quote"] or ""
-    if not quote and match["bare"] in {"None", "True", "False"}:
+    if match["bare"] in {"None", "True", "False"}:
         return match[0]
-    return f"{match['name']}{quote}{MASK}{quote}"
+    return f"{match['name']}{match['open'] or ''}{MASK}{match['quote'] or ''}"

@@ -47,8 +47,8 @@ def parse(uri: str) -> RunUri | ModelUri | None:
     rest = unquote(rest.removeprefix("//").removeprefix("/"))
     if scheme == "runs":
         run, _, path = rest.partition("/")
-        if run and path:
-            return RunUri(run, path.strip("/"))
+        if run and (path := path.strip("/")):
+            return RunUri(run, path)
         raise InvalidParameterError(f"{uri!r} is no run URI.", hint="Use runs:/<run id>/<path>.")
     name, at, alias = rest.partition("@")
     if at and name and alias and "/" not in rest:

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -161,7 +162,7 @@ def _page(content: JSON) -> str:
         policy=policy,
         title=html.escape(content["title"]),
         static=_static(content),
-        data=data.encode("utf-8", "replace").decode(),
+        data=data,
         script=script,
     )
 
@@ -176,7 +177,8 @@ def _script() -> str:
         ) from None
     # A closing tag within a string of the script would end the element. The HTML parser also
     # makes one newline of each line end, before the hash of the policy is compared.
-    return text.replace("</script", "<\\/script").replace("<!--", "<\\!--").replace("\r\n", "\n")
+    text = re.sub("</(?=script)", r"<\\/", text, flags=re.IGNORECASE)
+    return text.replace("<!--", "<\\!--").replace("\r\n", "\n")
 
 
 def _static(content: JSON) -> str:
@@ -199,7 +201,8 @@ def _static(content: JSON) -> str:
 def _write(target: Path, text: str) -> None:
     aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
-        aside.write_text(text, "utf-8", newline="\n")
+        # Half an emoji in a name, or a folder whose name is no UTF-8, must not stop the report.
+        aside.write_bytes(text.encode("utf-8", "replace"))
         aside.replace(target)
     except OSError as error:
         aside.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nbtrack.db import Reader, RecordSink
+from nbtrack.db import Reader, RecordSink, storable
 from nbtrack.errors import InvalidParameterError, NotFoundError
 from nbtrack.store.base import NewRun, Session
 from nbtrack.store.downsample import downsample
@@ -58,7 +58,7 @@ class _CreateRun:
         conn.execute(
             "INSERT OR IGNORE INTO experiments (name, creation_time, last_update_time)"
             " VALUES (?, ?, ?)",
-            (r.experiment_name, r.start_time, r.start_time),
+            (storable(r.experiment_name), r.start_time, r.start_time),
         )
         conn.execute(
             "INSERT INTO runs (run_id, run_name, experiment_id, parent_run_id, session_id,"
@@ -66,14 +66,14 @@ class _CreateRun:
             " SELECT ?, ?, experiment_id, ?, ?, ?, ?, ?, ? FROM experiments WHERE name = ?",
             (
                 r.run_id,
-                r.run_name,
+                storable(r.run_name),
                 r.parent_run_id,
                 r.session_id,
                 r.execution_id,
                 r.status,
                 r.start_time,
-                r.user_id,
-                r.experiment_name,
+                storable(r.user_id),
+                storable(r.experiment_name),
             ),
         )
 
@@ -109,7 +109,7 @@ class _PutPairs:
         conn.executemany(
             f"INSERT INTO {self.table} (run_id, key, value) VALUES (?, ?, ?)"
             " ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value",
-            [(self.run_id, key, _storable(value)) for key, value in self.pairs.items()],
+            [(self.run_id, storable(key), storable(value)) for key, value in self.pairs.items()],
         )
 
 
@@ -125,7 +125,7 @@ class _AddMetrics:
     def apply(self, conn: sqlite3.Connection) -> None:
         by_key: dict[str, list[Metric]] = defaultdict(list)
         for metric in self.metrics:
-            by_key[metric.key].append(metric)
+            by_key[storable(metric.key)].append(metric)
         for key, points in by_key.items():
             metric_id = _fold(conn, self.run_id, key, points)
             conn.executemany(
@@ -179,7 +179,7 @@ class _AddInputs:
         for item in self.inputs:
             data = item.dataset
             key = (
-                _storable(data.name),
+                storable(data.name),
                 data.digest,
                 data.source_type,
                 json.dumps(data.schema),
@@ -194,7 +194,7 @@ class _AddInputs:
                 "INSERT OR IGNORE INTO run_inputs (run_id, dataset_id, context)"
                 " SELECT ?, dataset_id, ? FROM datasets WHERE name = ? AND digest = ?"
                 " AND source_type = ? AND schema = ? AND profile = ?",
-                (self.run_id, item.context, *key),
+                (self.run_id, storable(item.context), *key),
             )
 
 
@@ -214,9 +214,9 @@ class _PutModel:
             (
                 m.model_id,
                 m.run_id,
-                m.artifact_path,
+                storable(m.artifact_path),
                 m.flavor,
-                m.model_class,
+                storable(m.model_class),
                 m.size_bytes,
                 m.created_ms,
             ),
@@ -237,7 +237,7 @@ class _BeginCell:
         c = self.cell
         conn.execute(
             "INSERT OR IGNORE INTO cells (digest, source) VALUES (?, ?)",
-            (self.digest, _storable(c.source)),
+            (self.digest, storable(c.source)),
         )
         conn.execute(
             "INSERT OR IGNORE INTO cell_executions (execution_id, session_id, cell_digest,"
@@ -331,7 +331,7 @@ class SessionKeeper:
                 s.machine,
                 s.pid,
                 s.process_start,
-                s.notebook,
+                None if s.notebook is None else storable(s.notebook),
                 json.dumps(s.environment()),
                 s.start_ms,
                 _now_ms(),
@@ -376,8 +376,8 @@ class SqliteStore:
         changes = {
             "status": status,
             "end_time": end_time,
-            "run_name": None if run_name is None else _storable(run_name),
-            "error": None if error is None else _storable(error),
+            "run_name": None if run_name is None else storable(run_name),
+            "error": None if error is None else storable(error),
         }
         given = {column: value for column, value in changes.items() if value is not None}
         if given:
@@ -511,7 +511,7 @@ class SqliteStore:
         where, args = ["r.lifecycle_stage = 'active'"], []
         if experiment_names is not None:
             where.append("x.name IN (SELECT value FROM json_each(?))")
-            args.append(json.dumps(list(experiment_names)))
+            args.append(json.dumps([storable(name) for name in experiment_names]))
         if run_ids is not None:
             where.append("r.run_id IN (SELECT value FROM json_each(?))")
             args.append(json.dumps(list(run_ids)))
@@ -664,11 +664,6 @@ def _cell(row: sqlite3.Row) -> CellExecution:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
-
-
-def _storable(text: str) -> str:
-    # SQLite's text is UTF-8: a lone surrogate (half an emoji) has no encoding there.
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _now_ms() -> int:

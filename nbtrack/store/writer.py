@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import sys
 import threading
 import time
 import weakref
@@ -28,6 +29,7 @@ from nbtrack.db import (
     DatabaseError,
     Record,
     connect_writer,
+    file_identity,
     is_trouble,
     translate,
 )
@@ -38,9 +40,11 @@ COMMIT_INTERVAL_S = 0.05
 EXIT_TIMEOUT_S = 10.0
 _RETRY_S = (0.2, 5.0)  # first and longest wait between tries
 _BATCH = 5_000
+_FORK_WAIT_S = 2.0  # longest wait of a fork for the batch that is being written
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 _of_parents: list[Connection] = []
+_over_fork: list[Writer] = []
 
 
 @dataclass(slots=True)
@@ -89,6 +93,8 @@ class Writer:
         self._idle_s = idle_s
         self._told: set[str] = set()
         self._conn: Connection | None = None
+        self._identity: tuple[int, int] | None = None  # of the file that is open
+        self._using = threading.RLock()  # held while the connection is in use, and over a fork
         self._start_empty()
         _writers.add(self)
 
@@ -191,10 +197,11 @@ class Writer:
     def _put(self, record: Record, reply: _Reply | None) -> None:
         nbytes = record.nbytes
         with self._changed:
+            closed = self._closed
             full = self._trouble is not None and (
                 self._pending_bytes + nbytes > settings.max_pending_mb * 2**20
             )
-            if not full:
+            if not full and not closed:
                 self._queue.append((record, reply))
                 self._queued += 1
                 self._pending_bytes += nbytes
@@ -206,6 +213,9 @@ class Writer:
                 return
         if reply is not None:
             raise self._trouble or StoreError(f"The database {self.path} cannot be written.")
+        if closed:
+            self._tell("closed", f"The database {self.path} was closed: later records are lost.")
+            return
         self._tell(
             "full",
             f"The database {self.path} cannot be written and the records waiting for it fill "
@@ -214,6 +224,10 @@ class Writer:
 
     def _start_thread(self) -> None:
         if self._thread is None and not self._closed:
+            # What the thread imports to make a file imports this, and Python refuses that once
+            # the process exits: all that a short script has logged would be lost.
+            import concurrent.futures.thread  # noqa: F401
+
             self._thread = threading.Thread(target=self._run, name="nbtrack-writer", daemon=True)
             self._thread.start()
 
@@ -224,7 +238,7 @@ class Writer:
         while True:
             with self._changed:
                 while not self._queue and not self._closed:
-                    if not self._changed.wait(self._idle_s) and self._conn is not None:
+                    if not self._changed.wait(self._idle_s) and self._identity is not None:
                         break
                 if self._closed:
                     return
@@ -243,11 +257,12 @@ class Writer:
                 wait = min(2 * wait, _RETRY_S[1])
 
     def _beat(self) -> None:
-        if self._on_idle is not None and self._conn is not None:
+        # Not for a file that is gone: a heartbeat must not make a new one.
+        if self._on_idle is not None and file_identity(self.path) == self._identity:
             # A missed heartbeat is no news: the next one comes, and a real trouble with the
             # file shows when something is to be written.
-            with contextlib.suppress(DatabaseError):
-                self._on_idle(self._conn)
+            with contextlib.suppress(DatabaseError, NbtrackError), self._using:
+                self._on_idle(self._open())
 
     def _write_batch(self) -> bool:
         """Commit up to `_BATCH` records; return whether the file took them."""
@@ -257,7 +272,8 @@ class Writer:
                 if reply is not None:
                     reply.in_flight = not reply.taken_back
         try:
-            results = self._commit(self._open(), batch)
+            with self._using:
+                results = self._commit(self._open(), batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the records must not be lost
             self._note_trouble(translate(error, self.path), batch)
             return False
@@ -273,8 +289,12 @@ class Writer:
         return True
 
     def _open(self) -> Connection:
-        if self._conn is not None and not self.path.exists():
-            # The file was moved or deleted under us: what comes now belongs in a new one.
+        if self._conn is not None and file_identity(self.path) != self._identity:
+            # The file was moved, deleted or replaced under us: what comes now belongs in the
+            # one that has its name. What still stands in the log goes along with the old one,
+            # and must not be taken for the log of the new one.
+            with contextlib.suppress(DatabaseError):
+                self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._conn.close()
             self._conn = None
         if self._conn is None:
@@ -286,6 +306,7 @@ class Writer:
                 conn.close()
                 raise
             self._conn = conn
+            self._identity = file_identity(self.path)
         return self._conn
 
     def _commit(self, conn: Connection, batch: list[_Entry]) -> list[tuple[Any, Exception | None]]:
@@ -344,15 +365,45 @@ class Writer:
 
     # ---------------------------------------------------------------- fork and exit
 
+    def _before_fork(self) -> None:
+        """Have no connection open, and no call of SQLite under way, while the process forks.
+
+        The locks of a process on a file do not come along into its child, but SQLite's notes
+        about them do: the child would believe that it holds them, and lose what it writes when
+        the parent closes. A batch that takes too long is not waited for.
+        """
+        if self._using.acquire(timeout=_FORK_WAIT_S):
+            _over_fork.append(self)
+            if self._conn is not None:
+                self._conn.close()
+                self._conn = None  # the next batch, or heartbeat, opens it again
+
     def _after_fork_in_child(self) -> None:
         if self._conn is not None:
             # Not closed: closing could checkpoint the parent's file from the child.
             _of_parents.append(self._conn)
             self._conn = None
+        self._using = threading.RLock()
+        self._identity = None
         self._start_empty()
 
 
+def _before_fork() -> None:
+    for writer in list(_writers):
+        writer._before_fork()
+    # A child of multiprocessing ends without atexit, but with finalizers of its own.
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.register_after_fork(_at_exit, lambda _: util.Finalize(None, _at_exit, exitpriority=0))
+
+
+def _after_fork_in_parent() -> None:
+    while _over_fork:
+        _over_fork.pop()._using.release()
+
+
 def _after_fork_in_child() -> None:
+    _over_fork.clear()
     for writer in list(_writers):
         writer._after_fork_in_child()
 
@@ -363,5 +414,9 @@ def _at_exit() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
 atexit.register(_at_exit)

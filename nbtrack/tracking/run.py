@@ -25,6 +25,7 @@ from nbtrack.tracking.workspace import Workspace
 from nbtrack.types import DatasetInput, Metric, ModelInfo, RunStatus
 
 MODEL_PATH = "model"
+_ENDS = {RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED}
 
 
 class ActiveRun:
@@ -105,7 +106,7 @@ class ActiveRun:
         Parameters
         ----------
         value
-            Anything that `float` takes: also 0-dimensional arrays and tensors.
+            Anything that `float` takes but text: also 0-dimensional arrays and tensors.
         step
             Place of the point; may be negative.
         timestamp
@@ -114,7 +115,7 @@ class ActiveRun:
         Raises
         ------
         InvalidParameterError
-            The value is no number.
+            The value is no number; step or timestamp is no whole number of 64 bits.
         """
         self.log_metrics({key: value}, step, timestamp)
 
@@ -122,10 +123,9 @@ class ActiveRun:
         self, metrics: Mapping[str, float], step: int = 0, timestamp: int | None = None
     ) -> None:
         """Add a point to each of several metrics."""
-        at = _now_ms() if timestamp is None else int(timestamp)
-        points = [
-            Metric(str(key), _float(key, value), at, int(step)) for key, value in metrics.items()
-        ]
+        at = _now_ms() if timestamp is None else _int("timestamp", timestamp)
+        place = _int("step", step)
+        points = [Metric(str(key), _float(key, value), at, place) for key, value in metrics.items()]
         if points:
             self.metrics |= {point.key: point.value for point in points}
             self._workspace.store.log_metrics(self.run_id, points)
@@ -210,13 +210,12 @@ class ActiveRun:
         """
         if self.end_time is not None:
             return
-        try:
-            self.status = RunStatus(status)
-        except ValueError:
+        if status not in _ENDS:
             raise InvalidParameterError(
                 f"{status!r} is no status that a run ends with.",
                 hint="Use FINISHED, FAILED or KILLED.",
-            ) from None
+            )
+        self.status = RunStatus(status)
         self.end_time = _now_ms()
         self.error = None if error is None else redact(error)
         self._workspace.store.update_run(
@@ -258,6 +257,8 @@ def _text(value: object) -> str:
 
 def _float(key: str, value: Any) -> float:
     try:
+        if isinstance(value, (str, bytes, bytearray)):
+            raise TypeError  # `float` reads numbers out of text: more often a mistake than meant
         return float(value)
     except (TypeError, ValueError):
         raise InvalidParameterError(
@@ -265,7 +266,19 @@ def _float(key: str, value: Any) -> float:
             hint="Metrics are numbers; texts go to log_param or set_tag.",
         ) from None
     except OverflowError:  # an int beyond any float
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
+
+
+def _int(name: str, value: Any) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or not -(2**63) <= number < 2**63:
+        raise InvalidParameterError(
+            f"The {name} of a metric cannot be {value!r}.", hint="Use a whole number of 64 bits."
+        )
+    return number
 
 
 def _now_ms() -> int:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from nbtrack.artifacts import ArtifactStore, SqliteArtifacts, sha256
-from nbtrack.db import Reader
+from nbtrack.db import Connection, Reader
 from nbtrack.provenance import cells, is_alive, this_environment, this_process
 from nbtrack.registry import Registry, SqliteRegistry
 from nbtrack.store import Session, SessionKeeper, SqliteStore, Store, Writer
@@ -33,8 +33,26 @@ class Workspace:
     """
 
     def __init__(self, path: Path) -> None:
-        process = this_process()
         self.path = path
+        self.begin_session()
+        self.writer = Writer(
+            path,
+            on_trouble=notices.warn,
+            on_open=self._opened,
+            on_idle=self._beat,
+        )
+        reader = Reader(path)
+        self.store: Store = SqliteStore(self.writer, reader)
+        self.artifacts: ArtifactStore = SqliteArtifacts(self.writer, reader)
+        self.registry: Registry = SqliteRegistry(self.writer, reader)
+        self._stored = 0  # executions that are in the store, or on their way
+        self._open_cell: int | None = None  # of these, the one whose end is not
+        self._cell_lock = threading.Lock()
+        self.has_runs = False  # begun by this process
+
+    def begin_session(self) -> None:
+        """Say who this process is: at the start, and anew after a fork."""
+        process = this_process()
         self.session = Session(
             session_id=new_id(),
             user_id=process.user_id,
@@ -46,18 +64,13 @@ class Workspace:
             environment=this_environment,
             start_ms=time.time_ns() // 1_000_000,
         )
-        keeper = SessionKeeper(self.session, is_alive)
-        self.writer = Writer(
-            path, on_trouble=notices.warn, on_open=keeper.opened, on_idle=keeper.beat
-        )
-        reader = Reader(path)
-        self.store: Store = SqliteStore(self.writer, reader)
-        self.artifacts: ArtifactStore = SqliteArtifacts(self.writer, reader)
-        self.registry: Registry = SqliteRegistry(self.writer, reader)
-        self._stored = 0  # executions that are in the store, or on their way
-        self._open_cell: int | None = None  # of these, the one whose end is not
-        self._cell_lock = threading.Lock()
-        self.has_runs = False  # begun by this process
+        self._keeper = SessionKeeper(self.session, is_alive)
+
+    def _opened(self, conn: Connection) -> None:
+        self._keeper.opened(conn)  # asked for now: a fork changes it
+
+    def _beat(self, conn: Connection) -> None:
+        self._keeper.beat(conn)
 
     def sync_cells(self) -> None:
         """Store the cells that were executed by now.
@@ -66,42 +79,62 @@ class Workspace:
         cells, one that has some gets all of the notebook, in order.
         """
         with self._cell_lock:
-            self.has_runs = True
-            if self._open_cell is not None and cells.executions[self._open_cell].end_ms is not None:
-                cell = cells.executions[self._open_cell]
+            if self._open_cell is not None and executions[self._open_cell].end_ms is not None:
+                cell = executions[self._open_cell]
                 self.store.end_cell(cell.execution_id, cell.end_ms or 0, cell.outcome or "")
                 self._open_cell = None
-            while self._stored < len(cells.executions):
-                cell = cells.executions[self._stored]
+            while self._stored < len(executions):
+                cell = executions[self._stored]
                 digest = sha256(cell.source.encode("utf-8", "surrogatepass"))
                 self.store.begin_cell(self.session.session_id, cell, digest)
                 if cell.end_ms is None:
                     self._open_cell = self._stored
                 self._stored += 1
 
+    @property
+    def has_cells(self) -> bool:
+        """Whether cells were stored, because a run was begun."""
+        return self._stored > 0
+
 
 _lock = threading.Lock()
-_open: dict[tuple[int, Path], Workspace] = {}
+_open: dict[Path, Workspace] = {}
 
 
 def open_workspace(path: Path) -> Workspace:
     """Return the workspace of a file: one per process and file, so that there is one writer."""
-    key = (os.getpid(), path)
     with _lock:
-        workspace = _open.get(key)
+        workspace = _open.get(path)
         if workspace is None:
-            workspace = _open[key] = Workspace(path)
+            workspace = _open[path] = Workspace(path)
         return workspace
 
 
-def _cell_ended() -> None:
+def _after_fork_in_child() -> None:
+    _lock.release()
+    # The child's runs are its own: they are closed when it dies, not when its parent does.
+    for workspace in _open.values():
+        workspace.begin_session()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire,
+        after_in_parent=_lock.release,
+        after_in_child=_after_fork_in_child,
+    )
+
+
+def set_notebook(path: str | None) -> None:
+    """Tell which notebook or script this process runs; for workspaces opened from now on."""
+    _notebook[:] = [] if path is None else [path]
+
+
+def sync_cells() -> None:
     """Store how the cell ended, in every file of this process that has runs."""
     with _lock:
-        workspaces = [workspace for (pid, _), workspace in _open.items() if pid == os.getpid()]
+        workspaces = list(_open.values())
     for workspace in workspaces:
-        if workspace.has_runs:
+        if workspace.has_cells:
             workspace.sync_cells()
             workspace.writer.hurry()
-
-
-cells.on_end.append(_cell_ended)

@@ -115,9 +115,13 @@ class NotebookPage:
         if not allow_errors and self.errors():
             raise AssertionError("\n".join(self.errors()))
 
+    def select(self, index: int) -> None:
+        """Make a cell the active one."""
+        self.page.evaluate(_SELECT, index)
+
     def run_cell(self, index: int, *, seconds: float = 120) -> None:
         """Run one cell and wait for its end."""
-        self.page.evaluate(_SELECT, index)
+        self.select(index)
         self.start("notebook:run-cell")
         self.wait(seconds)
 

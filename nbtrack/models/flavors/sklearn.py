@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from nbtrack.errors import MissingPackageError
+from nbtrack.errors import MissingPackageError, NotFoundError
 from nbtrack.models.flavors.base import BoundedBuffer, Snapshot
 
 DATA = "model.pkl"
@@ -67,13 +67,15 @@ def load(directory: Path, native: Mapping[str, Any]) -> object:
 
     Raises
     ------
-    MissingPackageError
-        A package that the model needs is not installed.
+    MissingPackageError, NotFoundError
+        A package that the model needs is not installed; the pickle is not there.
     """
     import cloudpickle
 
     # The name comes from a file: only its last part counts, so that it stays in the directory.
     data = directory / Path(str(native.get("pickled_model", DATA))).name
+    if not data.is_file():
+        raise NotFoundError(f"The model {directory} has no file {data.name!r}.")
     try:
         with data.open("rb") as file:
             return cloudpickle.load(file)

@@ -1,0 +1,122 @@
+"""The store in one SQLite file keeps the contract."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nbtrack.db import Reader
+from nbtrack.store import Session, SessionKeeper, SqliteStore, Writer
+from nbtrack.testing.store_contract import StoreContract
+
+
+def make_session(session_id: str = "s1", **changes: object) -> Session:
+    facts: dict[str, object] = {
+        "session_id": session_id,
+        "user_id": "me",
+        "host": "here",
+        "machine": "boot/ns",
+        "pid": 1,
+        "process_start": "1",
+        "notebook": "a.ipynb",
+        "environment": lambda: {"python": "3"},
+        "start_ms": 0,
+    }
+    return Session(**(facts | changes))  # type: ignore[arg-type]
+
+
+class TestSqliteStore(StoreContract):
+    @pytest.fixture
+    def troubles(self) -> list[str]:
+        return []
+
+    @pytest.fixture
+    def store(self, tmp_path: Path, troubles: list[str]) -> Iterator[SqliteStore]:
+        path = tmp_path / "nbtrack.db"
+        keeper = SessionKeeper(make_session(), lambda *_: True)
+        writer = Writer(path, on_trouble=troubles.append, on_open=keeper.opened)
+        yield SqliteStore(writer, Reader(path))
+        writer.close()
+
+    @pytest.fixture
+    def session_id(self) -> str:
+        return "s1"
+
+    def test_run_knows_its_session(self, store: SqliteStore, session_id: str) -> None:
+        run_id = self.begin(store, session_id=session_id)
+        detail = store.get_run_detail(run_id)
+        assert detail.run.notebook == "a.ipynb"
+        assert detail.environment == {"python": "3"}
+        assert store.get_run_detail(self.begin(store)).environment == {}
+
+    def test_a_lost_record_is_told(self, store: SqliteStore, troubles: list[str]) -> None:
+        store.log_params("f" * 32, {"a": "1"})
+        self.begin(store)
+        assert len(store.search_runs()) == 1
+        assert len(troubles) == 1
+        assert "A record could not be stored and was left out (_PutPairs" in troubles[0]
+
+    def test_default_experiment_is_there_from_the_start(self, store: SqliteStore) -> None:
+        before = time.time_ns() // 1_000_000
+        self.begin(store)
+        default = store.get_experiment("Default")
+        assert default is not None
+        assert default.experiment_id == "0"
+        assert abs(default.creation_time - before) < 60_000
+
+
+@pytest.mark.parametrize(("alive", "status"), [(True, "RUNNING"), (False, "KILLED")])
+def test_runs_of_the_dead_are_closed(tmp_path: Path, alive: bool, status: str) -> None:
+    path = tmp_path / "nbtrack.db"
+    begin = StoreContract().begin
+    first = Writer(
+        path,
+        on_trouble=pytest.fail,
+        on_open=SessionKeeper(make_session("s1"), lambda *_: True).opened,
+    )
+    store = SqliteStore(first, Reader(path))
+    running = begin(store, session_id="s1", start_time=5)
+    first.flush()
+
+    asked = []
+
+    def is_alive(*process: object) -> bool:
+        asked.append(process)
+        return alive
+
+    keeper = SessionKeeper(make_session("s2", pid=2), is_alive)
+    second = Writer(path, on_trouble=pytest.fail, on_open=keeper.opened)
+    other = SqliteStore(second, Reader(path))
+    begin(other, session_id="s2")
+    info = other.get_run(running).info
+    assert info.status == status
+    assert (info.end_time is None) == alive
+    assert [process[:3] for process in asked] == [("boot/ns", 1, "1")]
+    first.close()
+    second.close()
+
+
+def test_a_heartbeat_is_noted(tmp_path: Path) -> None:
+    path = tmp_path / "nbtrack.db"
+    keeper = SessionKeeper(make_session(), lambda *_: True)
+    beats = []
+
+    def beat(conn: object) -> None:
+        keeper.beat(conn)  # type: ignore[arg-type]
+        beats.append(conn)
+
+    writer = Writer(path, on_trouble=pytest.fail, on_open=keeper.opened, on_idle=beat, idle_s=0.02)
+    store = SqliteStore(writer, Reader(path))
+    StoreContract().begin(store, session_id="s1")
+    reader = Reader(path)
+    writer.flush()
+    first = reader.rows("SELECT heartbeat_ms FROM sessions")[0][0]
+    deadline = time.monotonic() + 5
+    while reader.rows("SELECT heartbeat_ms FROM sessions")[0][0] <= first:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    writer.close()
+    assert beats
