@@ -37,7 +37,6 @@ DatabaseError = sqlite3.Error
 APPLICATION_ID = 0x6E627472  # "nbtr"; at byte 68 of the file, where file(1) looks
 DEFAULT_NAME = "nbtrack.db"
 BUSY_TIMEOUT_MS = 5_000
-_MAGIC = b"SQLite format 3\x00"
 
 
 class Record(Protocol):
@@ -128,33 +127,51 @@ def _nearest(start: Path) -> Path:
     return start / DEFAULT_NAME
 
 
-def check_header(path: Path) -> None:
-    """Refuse a file that cannot be one of ours, by its first bytes: no SQLite, no lock needed.
+def check_file(path: Path) -> None:
+    """Refuse a file that is not one of ours, without waiting for whoever has locked it.
+
+    SQLite is asked, and the file never opened by hand: closing it again would drop the locks that
+    SQLite holds on it for this process, whereupon another process could delete the log that we
+    write to (see "How To Corrupt An SQLite Database File", 2.2).
 
     Raises
     ------
-    ForeignDatabaseError, CorruptDatabaseError, StoreError
+    ForeignDatabaseError, CorruptDatabaseError, NewerSchemaError, StoreError
         What the file is instead, or why it cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except FileNotFoundError:
+    if not path.exists():
         return
-    except OSError as error:
-        raise StoreError(
-            f"The database {path} cannot be read: {error.strerror}.",
-            hint="Check its permissions, or choose another file by NBTRACK_DB.",
-        ) from error
-    if not header:
-        return  # SQLite itself makes an empty file before it writes the first page
-    if not header.startswith(_MAGIC) or len(header) < 100:  # noqa: PLR2004 - size of the header
-        raise CorruptDatabaseError(
-            f"{path} is no SQLite database, or is damaged.",
-            hint="Move it away, or choose another file by NBTRACK_DB.",
-        )
-    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
-        raise _foreign(path)
+    try:
+        conn = sqlite3.connect(_readonly_uri(path), uri=True, timeout=0)
+        try:
+            _check_ours(conn, path)
+        finally:
+            conn.close()
+    except sqlite3.Error as error:
+        if _code(error) not in _LOCKED:
+            raise translate(error, path) from error
+
+
+def _check_ours(conn: sqlite3.Connection, path: Path) -> int:
+    """Return the schema's version of a file that is ours, or empty."""
+    try:
+        application_id = conn.execute("PRAGMA application_id").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        if _code(error) in _CORRUPT:
+            raise translate(error, path) from error
+        raise
+    version = int(conn.execute("PRAGMA user_version").fetchone()[0])
+    if application_id != APPLICATION_ID:
+        tables = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if application_id or version or tables:
+            raise _foreign(path)
+    elif version > LATEST:
+        raise _newer(path, version)
+    return version
+
+
+def _readonly_uri(path: Path) -> str:
+    return f"file:{quote(os.fsencode(path))}?mode=ro"
 
 
 def _foreign(path: Path) -> ForeignDatabaseError:
@@ -176,7 +193,11 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     sqlite3.OperationalError
         It is locked.
     """
-    check_header(path)
+    if path.parent.exists() and not path.parent.is_dir():
+        raise StoreError(
+            f"The database {path} cannot be made: {path.parent} is a file, not a folder.",
+            hint="Choose another file by NBTRACK_DB or nbtrack.set_tracking_uri(...).",
+        )
     if not path.parent.is_dir():
         raise StoreError(
             f"The directory of the database {path} does not exist.",
@@ -197,18 +218,12 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 
 
 def _set_up(conn: sqlite3.Connection, path: Path) -> None:
-    version = conn.execute("PRAGMA user_version").fetchone()[0]
-    if version > LATEST:
-        raise _newer(path, version)
-    if version < LATEST:
+    if _check_ours(conn, path) < LATEST:
         # One transaction for all of it: of two processes that make the file, the second waits
-        # and finds it done. The application id goes in while the file still has a rollback
-        # journal, so that the header on disk is ours from the first commit.
+        # and finds it done.
         conn.execute("BEGIN IMMEDIATE")
         try:
-            tables = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if tables and conn.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-                raise _foreign(path)
+            _check_ours(conn, path)
             conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             migrate(conn)
             conn.execute("COMMIT")
@@ -254,19 +269,15 @@ def connect_reader(path: Path) -> sqlite3.Connection:
             f"There is no database {path} yet.",
             hint="It is made by the first run: %load_ext nbtrack, then fit a model.",
         )
-    check_header(path)
-    uri = f"file:{quote(os.fsencode(path))}?mode=ro"
+    uri = _readonly_uri(path)
     try:
-        conn, version = _connect_readonly(uri)
+        conn, version = _connect_readonly(uri, path)
     except sqlite3.OperationalError as error:
         if _code(error) not in _UNWRITABLE:
             raise
         # WAL needs a writable folder for its index; on read-only media, where nobody writes,
         # the file can be read as it lies there.
-        conn, version = _connect_readonly(f"{uri}&immutable=1")
-    if version > LATEST:
-        conn.close()
-        raise _newer(path, version)
+        conn, version = _connect_readonly(f"{uri}&immutable=1", path)
     if version < LATEST:
         conn.close()
         connect_writer(path).close()
@@ -275,7 +286,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return conn
 
 
-def _connect_readonly(uri: str) -> tuple[sqlite3.Connection, int]:
+def _connect_readonly(uri: str, path: Path) -> tuple[sqlite3.Connection, int]:
     conn = sqlite3.connect(
         uri,
         uri=True,
@@ -284,7 +295,7 @@ def _connect_readonly(uri: str) -> tuple[sqlite3.Connection, int]:
         check_same_thread=False,  # whichever thread forks closes it before
     )
     try:
-        return conn, int(conn.execute("PRAGMA user_version").fetchone()[0])
+        return conn, _check_ours(conn, path)
     except BaseException:
         conn.close()
         raise
@@ -365,6 +376,11 @@ def translate(error: BaseException, path: Path) -> NbtrackError:
         return StoreError(
             f"The database {path} cannot be written: {error}.",
             hint="Free some space on the disk; writing goes on by itself then.",
+        )
+    if code == sqlite3.SQLITE_NOTADB:
+        return CorruptDatabaseError(
+            f"{path} is no SQLite database, or is damaged.",
+            hint="Move it away, or choose another file by NBTRACK_DB.",
         )
     if code in _CORRUPT:
         return CorruptDatabaseError(

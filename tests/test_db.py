@@ -18,6 +18,7 @@ from nbtrack import db, migrations
 from nbtrack.db import (
     APPLICATION_ID,
     Reader,
+    check_file,
     connect_reader,
     connect_writer,
     resolve_path,
@@ -207,7 +208,7 @@ _NEWER = f"has schema 99; this nbtrack knows schemas up to {migrations.LATEST}"
     [
         (text_file, CorruptDatabaseError, _NO_SQLITE, "Move it away, or choose another file"),
         (short_file, CorruptDatabaseError, _NO_SQLITE, "Move it away, or choose another file"),
-        (cut_header, CorruptDatabaseError, _NO_SQLITE, "Move it away, or choose another file"),
+        (cut_header, CorruptDatabaseError, "is damaged", "Move it away"),
         (other_database, ForeignDatabaseError, _FOREIGN, "Choose another file by NBTRACK_DB"),
         (
             other_database_without_tables,
@@ -238,16 +239,24 @@ def test_a_file_that_is_not_ours_is_left_alone(  # noqa: PLR0917 - parametrized
         assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_a_database_of_others_behind_an_empty_header_is_left_alone(path: Path) -> None:
-    """Another program may make its tables between the look at the header and the lock."""
+def test_a_database_of_others_behind_an_empty_header_is_left_alone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program may make its tables between the first look and the lock."""
     path.touch()
-    real = db.check_header
-    try:
-        db.check_header = lambda path: (real(path), other_database(path))[0]  # type: ignore[assignment]
-        with pytest.raises(ForeignDatabaseError, match=re.escape(_FOREIGN)):
-            connect_writer(path)
-    finally:
-        db.check_header = real
+    real, looks = db._check_ours, []
+
+    def look(conn: sqlite3.Connection, path: Path) -> int:
+        version = real(conn, path)
+        if not looks:
+            other_database(path)
+        looks.append(version)
+        return version
+
+    monkeypatch.setattr(db, "_check_ours", look)
+    with pytest.raises(ForeignDatabaseError, match=re.escape(_FOREIGN)):
+        connect_writer(path)
+    assert looks == [0]
     conn = sqlite3.connect(path)
     tables = [row[0] for row in conn.execute("SELECT name FROM sqlite_master")]
     conn.close()
@@ -271,10 +280,10 @@ def test_an_empty_file_becomes_a_database(path: Path) -> None:
 
 def test_a_path_below_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="cannot be read: Not a directory") as caught:
+    with pytest.raises(StoreError, match="is a file, not a folder") as caught:
         connect_writer(tmp_path / "file" / "nbtrack.db")
     assert caught.value.hint is not None
-    assert "Check its permissions" in caught.value.hint
+    assert "Choose another file" in caught.value.hint
 
 
 def test_a_reader_makes_no_file(path: Path) -> None:
@@ -428,7 +437,7 @@ def test_connections_end_with_their_threads(ours: Path) -> None:
         (sqlite3.SQLITE_CANTOPEN, StoreError, "cannot be written: reason", "writable folder"),
         (sqlite3.SQLITE_FULL, StoreError, "cannot be written: reason", "Free some space"),
         (sqlite3.SQLITE_IOERR_WRITE, StoreError, "cannot be written: reason", "Free some"),
-        (sqlite3.SQLITE_NOTADB, CorruptDatabaseError, "is damaged: reason", ".recover"),
+        (sqlite3.SQLITE_NOTADB, CorruptDatabaseError, "is no SQLite database", "Move it away"),
         (sqlite3.SQLITE_CORRUPT, CorruptDatabaseError, "is damaged: reason", ".recover"),
         (sqlite3.SQLITE_ERROR, StoreError, "gave an error: reason", ""),
     ],
@@ -553,3 +562,26 @@ def test_settings_of_a_connection(ours: Path) -> None:
         "foreign_keys": 1,
         "busy_timeout": db.BUSY_TIMEOUT_MS,
     }
+
+
+def test_looking_at_a_file_does_not_drop_our_locks(path: Path) -> None:
+    """A file opened and closed by hand loses the locks of its process, and then the log is lost.
+
+    Another process that closes the file would take itself for the last one and delete the log.
+    """
+    writer = connect_writer(path)
+    check_file(path)
+    Reader(path).rows("SELECT 1")
+    check_file(path)
+    other = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM runs')"
+    subprocess.run([sys.executable, "-c", f"{other}.fetchall(); c.close()", path], check=True)
+    writer.execute("INSERT INTO experiments VALUES (7, 'later', 'active', 0, 0)")
+    script = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+        "print(c.execute('SELECT name FROM experiments WHERE experiment_id = 7').fetchall())"
+    )
+    seen = subprocess.run(
+        [sys.executable, "-c", script, path], check=True, capture_output=True, text=True
+    )
+    writer.close()
+    assert seen.stdout.strip() == "[('later',)]"

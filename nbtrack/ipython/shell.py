@@ -14,7 +14,7 @@ from traitlets import TraitError
 
 from nbtrack import autolog
 from nbtrack.autolog.tracker import FluentTracker
-from nbtrack.db import check_header
+from nbtrack.db import check_file
 from nbtrack.errors import NbtrackError
 from nbtrack.ipython.card import CardDeck
 from nbtrack.ipython.config import NBTrack
@@ -148,7 +148,7 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
 def _greeting() -> str:
     path = current_path()
     try:
-        check_header(path)
+        check_file(path)
     except NbtrackError as error:
         return f"nbtrack cannot store anything: {error}"
     state = "" if path.exists() else " (made by the first run)"

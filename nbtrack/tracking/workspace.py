@@ -79,22 +79,18 @@ class Workspace:
         cells, one that has some gets all of the notebook, in order.
         """
         with self._cell_lock:
-            if self._open_cell is not None and executions[self._open_cell].end_ms is not None:
-                cell = executions[self._open_cell]
+            self.has_runs = True
+            if self._open_cell is not None and cells.executions[self._open_cell].end_ms is not None:
+                cell = cells.executions[self._open_cell]
                 self.store.end_cell(cell.execution_id, cell.end_ms or 0, cell.outcome or "")
                 self._open_cell = None
-            while self._stored < len(executions):
-                cell = executions[self._stored]
+            while self._stored < len(cells.executions):
+                cell = cells.executions[self._stored]
                 digest = sha256(cell.source.encode("utf-8", "surrogatepass"))
                 self.store.begin_cell(self.session.session_id, cell, digest)
                 if cell.end_ms is None:
                     self._open_cell = self._stored
                 self._stored += 1
-
-    @property
-    def has_cells(self) -> bool:
-        """Whether cells were stored, because a run was begun."""
-        return self._stored > 0
 
 
 _lock = threading.Lock()
@@ -125,16 +121,14 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def set_notebook(path: str | None) -> None:
-    """Tell which notebook or script this process runs; for workspaces opened from now on."""
-    _notebook[:] = [] if path is None else [path]
-
-
-def sync_cells() -> None:
+def _cell_ended() -> None:
     """Store how the cell ended, in every file of this process that has runs."""
     with _lock:
         workspaces = list(_open.values())
     for workspace in workspaces:
-        if workspace.has_cells:
+        if workspace.has_runs:
             workspace.sync_cells()
             workspace.writer.hurry()
+
+
+cells.on_end.append(_cell_ended)

@@ -280,7 +280,7 @@ def test_a_folder_that_is_a_file(tmp_path: Path, told: Told) -> None:
     (tmp_path / "file").write_text("")
     writer = Writer(tmp_path / "file" / "nbtrack.db", on_trouble=told.append)
     writer.submit(Row(1))
-    with pytest.raises(StoreError, match="cannot be read: Not a directory"):
+    with pytest.raises(StoreError, match="is a file, not a folder"):
         writer.flush()
     writer.close(0.1)
     assert told[-1].startswith("1 records could not be stored.")
