@@ -160,6 +160,13 @@ describe("states", () => {
   });
 });
 
+it("a fault in a view is told in its place, and the view can be tried again", async () => {
+  const broken = snapshot({ runs: { runs: [{ ...run("a"), models: null as never }] } });
+  await compare({}, broken);
+  expect(el.textContent).toContain("The view failed");
+  expect(el.querySelector("button")?.textContent).toBe("Try again");
+});
+
 describe("registering", () => {
   const register = vi.fn(async (_: string, name: string) => ({ name, version: 2 }));
   const ok = () => click(one("nbt-register-ok"));
