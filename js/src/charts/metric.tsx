@@ -79,7 +79,7 @@ function caption(
   if (!drawn.chosen) {
     const rest =
       drawn.of > shown ? `the latest ${plural(shown, "run")} of ${drawn.of}` : plural(shown, "run");
-    return `of ${rest}; select rows to choose others`;
+    return visible.length > 1 ? `of ${rest}; select rows to choose others` : `of ${rest}`;
   }
   const without = visible.filter((run) => selected.has(run.run_id)).length - drawn.of;
   const cut =

@@ -42,7 +42,7 @@ const BAR_HEIGHT = 24;
 
 export function chartHeight(chart: Chart): number {
   if (chart.kind === "lines") return 320;
-  return Math.max(120, chart.bars.length * BAR_HEIGHT + 56);
+  return Math.max(96, chart.bars.length * BAR_HEIGHT + 56);
 }
 
 export async function drawChart(

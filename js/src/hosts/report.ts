@@ -15,6 +15,7 @@ function start(): void {
   const style = document.createElement("style");
   style.textContent = styles;
   document.head.append(style);
+  document.documentElement.classList.add("nbt-page");
   const { title, generated_ms, nbtrack_version, database } = data;
   const spec: ReportSpec = { title, generated_ms, nbtrack_version, database };
   root.replaceChildren();

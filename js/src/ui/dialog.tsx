@@ -1,7 +1,7 @@
 /** A modal question: the browser's own <dialog>, which traps the focus and closes on Esc. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 
 interface Props {
   title: string;
@@ -12,13 +12,12 @@ interface Props {
 export function Dialog({ title, onClose, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
-  useEffect(() => {
-    const before = document.activeElement;
-    dialog.current?.showModal();
-    return () => {
-      // A dialog that is removed instead of closed would leave the focus nowhere.
-      if (before instanceof HTMLElement) before.focus();
-    };
+  // Before the next paint: a key pressed right after the click belongs to the dialog.
+  useLayoutEffect(() => {
+    const element = dialog.current;
+    element?.showModal();
+    // Closing gives the focus back to where it was; a dialog that is only removed would not.
+    return () => element?.close();
   }, []);
   return (
     <dialog

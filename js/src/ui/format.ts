@@ -40,7 +40,7 @@ export function columnFormat(values: readonly Num[]): (value: Num) => string {
   }
   // Fixed decimals would hide the small values of a wide range.
   if (largest >= 1e6 || largest < 1e-3 || largest / smallest > 1e3) return formatNumber;
-  const decimals = Math.min(6, Math.max(1, 4 - Math.ceil(Math.log10(largest * 1.0000001))));
+  const decimals = Math.min(6, Math.max(1, 4 - Math.ceil(Math.log10(largest * 0.9999999))));
   return (value) =>
     typeof value === "number" ? minus(value.toFixed(decimals)) : formatNumber(value);
 }

@@ -79,7 +79,7 @@ export function useVirtualRows(
     enabled,
     getScrollElement: () => box.current,
     estimateSize: () => rowHeight,
-    overscan: 12,
+    overscan: 8,
     scrollToFn: elementScroll,
     observeElementRect,
     observeElementOffset,

@@ -1,12 +1,13 @@
 /** The run table: sticky header and first columns, virtual rows, everything reachable by keyboard. */
 
-import { useRef } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import type { RunRow } from "../data/source";
 import { CellContent } from "./cells";
 import { type Column, nextSort, type Sort } from "./columns";
 import { oneLine, plural } from "./format";
 import { useVirtualRows } from "./hooks";
 import { Icon } from "./icons";
+import { memo } from "./memo";
 
 export const ROW_HEIGHT = 30;
 /** Few rows are all rendered, so that the browser's own search and printing see them. */
@@ -34,6 +35,8 @@ export function RunTable(props: Props) {
   const rows = useVirtualRows(box, runs.length, ROW_HEIGHT, virtual);
   const width = columns.reduce((sum, column) => sum + column.width, CHECKBOX_WIDTH);
 
+  const classes = useMemo(() => columns.map((column) => classOf(column, columns)), [columns]);
+
   /** A click ticks one row; with shift, all rows from the last one ticked take its new state. */
   function tick(index: number, on: boolean, range: boolean): void {
     const next = new Set(selected);
@@ -47,6 +50,10 @@ export function RunTable(props: Props) {
     anchor.current = runs[index]?.run_id ?? null;
     onSelect(next);
   }
+  // Rows keep one function for good, so that scrolling renders only those that come into sight.
+  const latest = useRef(tick);
+  latest.current = tick;
+  const onTick = useRef<typeof tick>((...click) => latest.current(...click)).current;
 
   return (
     <section
@@ -69,12 +76,35 @@ export function RunTable(props: Props) {
           {/* Takes what a wide page leaves over. */}
           <col style={{ "--nbt-width": "auto" }} />
         </colgroup>
-        <Head {...props} />
+        <Head
+          runs={runs}
+          columns={columns}
+          classes={classes}
+          sort={props.sort}
+          selected={selected}
+          onSort={props.onSort}
+          onSelect={onSelect}
+        />
         <tbody>
           <Spacer height={rows.before} />
           {rows.items.map(({ index }) => {
             const run = runs[index];
-            return run && <Row key={run.run_id} {...props} run={run} index={index} onTick={tick} />;
+            return (
+              run && (
+                <Row
+                  key={run.run_id}
+                  run={run}
+                  index={index}
+                  columns={columns}
+                  classes={classes}
+                  on={selected.has(run.run_id)}
+                  open={props.open === run.run_id}
+                  now={props.now}
+                  onOpen={props.onOpen}
+                  onTick={onTick}
+                />
+              )
+            );
           })}
           <Spacer height={rows.after} />
         </tbody>
@@ -87,7 +117,11 @@ function Spacer({ height }: { height: number }) {
   return height > 0 ? <tr class="nbt-spacer" style={{ height: `${height}px` }} /> : null;
 }
 
-function Head({ runs, columns, sort, selected, onSort, onSelect }: Props) {
+type HeadProps = Pick<Props, "runs" | "columns" | "sort" | "selected" | "onSort" | "onSelect"> & {
+  classes: string[];
+};
+
+const Head = memo(({ runs, columns, classes, sort, selected, onSort, onSelect }: HeadProps) => {
   const ticked = runs.filter((run) => selected.has(run.run_id)).length;
   const all = ticked > 0 && ticked === runs.length;
   const toggleAll = () => {
@@ -115,7 +149,7 @@ function Head({ runs, columns, sort, selected, onSort, onSelect }: Props) {
           <td />
         </tr>
       )}
-      <tr class="nbt-heads">
+      <tr class="nbt-heads nbt-sorts">
         <th class="nbt-tick" scope="col">
           <input
             type="checkbox"
@@ -128,10 +162,10 @@ function Head({ runs, columns, sort, selected, onSort, onSelect }: Props) {
             onChange={toggleAll}
           />
         </th>
-        {columns.map((column) => {
+        {columns.map((column, i) => {
           const sorted = sort?.id === column.id ? (sort.desc ? "descending" : "ascending") : "none";
           return (
-            <th key={column.id} scope="col" aria-sort={sorted} class={classOf(column, columns)}>
+            <th key={column.id} scope="col" aria-sort={sorted} class={classes[i]}>
               <button
                 type="button"
                 data-testid={`nbt-sort-${column.id}`}
@@ -148,50 +182,46 @@ function Head({ runs, columns, sort, selected, onSort, onSelect }: Props) {
       </tr>
     </thead>
   );
-}
+});
 
-interface RowProps extends Props {
+interface RowProps {
   run: RunRow;
   index: number;
+  columns: Column[];
+  classes: string[];
+  on: boolean;
+  open: boolean;
+  now: number;
+  onOpen(runId: string): void;
   onTick(index: number, on: boolean, range: boolean): void;
 }
 
-function Row({ run, index, columns, selected, open, now, onOpen, onTick }: RowProps) {
-  const on = selected.has(run.run_id);
-  const classes = [on && "nbt-on", open === run.run_id && "nbt-open"].filter(Boolean).join(" ");
-  return (
-    <tr
-      data-testid="nbt-row"
-      data-run-id={run.run_id}
-      aria-rowindex={index + 2}
-      aria-selected={on}
-      class={classes}
-    >
-      <td class="nbt-tick">
-        <input
-          type="checkbox"
-          data-testid="nbt-row-checkbox"
-          aria-label={`Select ${oneLine(run.run_name, 80)}`}
-          checked={on}
-          // onClick and not onChange: only a click knows whether shift is held.
-          onClick={(event) => onTick(index, event.currentTarget.checked, event.shiftKey)}
-        />
+const Row = memo(({ run, index, columns, classes, on, open, now, onOpen, onTick }: RowProps) => (
+  <tr
+    data-testid="nbt-row"
+    data-run-id={run.run_id}
+    aria-rowindex={index + 2}
+    aria-selected={on}
+    class={[on && "nbt-on", open && "nbt-open"].filter(Boolean).join(" ")}
+  >
+    <td class="nbt-tick">
+      <input
+        type="checkbox"
+        data-testid="nbt-row-checkbox"
+        aria-label={`Select ${oneLine(run.run_name, 80)}`}
+        checked={on}
+        // onClick and not onChange: only a click knows whether shift is held.
+        onClick={(event) => onTick(index, event.currentTarget.checked, event.shiftKey)}
+      />
+    </td>
+    {columns.map((column, i) => (
+      <td key={column.id} class={classes[i]}>
+        <CellContent run={run} column={column} now={now} open={open} onOpen={onOpen} />
       </td>
-      {columns.map((column) => (
-        <td key={column.id} class={classOf(column, columns)}>
-          <CellContent
-            run={run}
-            column={column}
-            now={now}
-            open={open === run.run_id}
-            onOpen={onOpen}
-          />
-        </td>
-      ))}
-      <td />
-    </tr>
-  );
-}
+    ))}
+    <td />
+  </tr>
+));
 
 /** Neighbouring columns of one group share a header. */
 function groupsOf(columns: Column[]): { name: Column["group"]; span: number }[] {

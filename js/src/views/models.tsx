@@ -27,7 +27,11 @@ export function Models({ source, spec }: ViewProps<ModelsSpec, ModelsState>) {
       {models === null && loaded.error === null && <Loading text="Loading models…" />}
       {models?.length === 0 && (
         <Empty>
-          <p>No registered models yet: select a run with a model and choose “Register model”.</p>
+          <p>
+            {source.register
+              ? "No registered models yet: select a run with a model in the table of runs and choose “Register model”."
+              : "No registered models."}
+          </p>
         </Empty>
       )}
       {models && models.length > 0 && (

@@ -1,6 +1,6 @@
 /** The dialog that makes a run's model a version of a registered model. */
 
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ModelRef, RegisteredModel, RunRow } from "../data/source";
 import { Dialog } from "../ui/dialog";
 import { oneLine } from "../ui/format";
@@ -36,7 +36,7 @@ export function RegisterDialog({ run, register, models, onClose, onDone }: Props
   const known = useLoad(models, []);
   const problem = nameProblem(name);
   const existing = known.data?.find((model) => model.name === name.trim());
-  useEffect(() => field.current?.focus(), []);
+  useLayoutEffect(() => field.current?.focus(), []);
 
   async function submit(event: Event): Promise<void> {
     event.preventDefault();

@@ -1,7 +1,8 @@
 /** What a view is: one function that shows, shows again with newer state, and takes itself away. */
 
-import { type ComponentType, h, render } from "preact";
+import { Component, type ComponentChildren, type ComponentType, render } from "preact";
 import type { DataSource } from "../data/source";
+import { ErrorBox } from "../ui/message";
 
 export interface ViewProps<Spec, State> {
   source: DataSource;
@@ -20,7 +21,30 @@ export function mounting<Spec, State>(
   View: ComponentType<ViewProps<Spec, State>>,
 ): Mount<Spec, State> {
   return (el, props) => {
-    render(h(View, props), el);
+    render(
+      <Boundary>
+        <View {...props} />
+      </Boundary>,
+      el,
+    );
     return () => render(null, el);
   };
+}
+
+/** A fault while rendering is told where the view would stand; an empty place would say nothing. */
+class Boundary extends Component<{ children: ComponentChildren }, { error: unknown }> {
+  override state = { error: null as unknown };
+
+  static override getDerivedStateFromError(error: unknown) {
+    return { error };
+  }
+
+  override render() {
+    if (this.state.error === null) return this.props.children;
+    return (
+      <div class="nbt">
+        <ErrorBox error={this.state.error} retry={() => this.setState({ error: null })} />
+      </div>
+    );
+  }
 }
