@@ -220,6 +220,11 @@ _FIRST = (
     BEGIN SELECT RAISE(ABORT, 'the audit trail cannot be edited'); END
     """,
     """
+    CREATE TRIGGER model_events_no_replace BEFORE INSERT ON model_events -- REPLACE is no UPDATE
+    WHEN EXISTS (SELECT 1 FROM model_events WHERE event_id = NEW.event_id)
+    BEGIN SELECT RAISE(ABORT, 'the audit trail cannot be edited'); END
+    """,
+    """
     CREATE TRIGGER model_events_no_delete BEFORE DELETE ON model_events
     BEGIN SELECT RAISE(ABORT, 'the audit trail cannot be edited'); END
     """,

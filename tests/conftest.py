@@ -8,8 +8,12 @@ import platform
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from nbtrack.tracking import Client
 
 VERSIONS_SHOWN = ("ipython", "ipykernel", "jupyterlab", "pandas", "scikit-learn", "playwright")
 
@@ -48,3 +52,14 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make the test's own temporary folder the working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Client]:
+    """Return a client of a database of the test's own."""
+    from nbtrack.tracking import Client, notices
+
+    notices.forget()  # each cause is told once in a process: here, once in a test
+    client = Client(tmp_path / "nbtrack.db")
+    yield client
+    client.workspace.writer.close()

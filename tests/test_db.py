@@ -351,6 +351,20 @@ def test_processes_that_make_the_file_at_once(path: Path) -> None:
         assert [row[0] for row in rows] == ["0", "1", "2"]
 
 
+def test_the_first_of_two_waits_for_the_second(ours: Path) -> None:
+    """The log is switched on after the schema was made: another process may write by then."""
+    other = sqlite3.connect(ours, isolation_level=None, check_same_thread=False)
+    other.execute("PRAGMA journal_mode = DELETE")
+    other.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(0.1, other.execute, ["ROLLBACK"])
+    timer.start()
+    conn = connect_writer(ours)
+    assert conn.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    conn.close()
+    timer.join()
+    other.close()
+
+
 def test_a_reader_waits_for_no_lock_and_never_reads_past_it(
     ours: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

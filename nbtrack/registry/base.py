@@ -57,6 +57,7 @@ def check_name(name: str) -> str:
         not stripped
         or len(stripped) > MAX_NAME
         or any(char in "/:@" or ord(char) < ord(" ") for char in stripped)
+        or any("\ud800" <= char <= "\udfff" for char in stripped)  # half an emoji
     ):
         raise InvalidParameterError(
             f"{name!r} is no name for a registered model.",

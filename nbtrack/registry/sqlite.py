@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
-from nbtrack.db import Reader, RecordSink, storable
+from nbtrack.db import Reader, RecordSink
 from nbtrack.errors import NotFoundError
 from nbtrack.registry.base import check_name
 from nbtrack.registry.uri import LATEST
@@ -75,7 +75,7 @@ class SqliteRegistry:
 
     def register(self, name: str, *, run_id: str, artifact_path: str, user_id: str) -> ModelVersion:
         """Make the next version of a name from a run's model."""
-        name = check_name(storable(name))
+        name = check_name(name)
         version = cast(int, self._sink.call(_Register(name, run_id, artifact_path, user_id)))
         return self.get_version(name, version)
 
