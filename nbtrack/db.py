@@ -156,16 +156,15 @@ def _check_ours(conn: sqlite3.Connection, path: Path) -> int:
     """Return the schema's version of a file that is ours, or empty."""
     try:
         application_id = conn.execute("PRAGMA application_id").fetchone()[0]
+        version = int(conn.execute("PRAGMA user_version").fetchone()[0])
+        tables = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     except sqlite3.DatabaseError as error:
         if _code(error) in _CORRUPT:
             raise translate(error, path) from error
         raise
-    version = int(conn.execute("PRAGMA user_version").fetchone()[0])
-    if application_id != APPLICATION_ID:
-        tables = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if application_id or version or tables:
-            raise _foreign(path)
-    elif version > LATEST:
+    if application_id != APPLICATION_ID and (application_id or version or tables):
+        raise _foreign(path)
+    if version > LATEST:
         raise _newer(path, version)
     return version
 
@@ -310,6 +309,16 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     return stat.st_dev, stat.st_ino
 
 
+def log_identity(path: Path) -> tuple[int, int] | None:
+    """Return the identity of the write-ahead log beside a database; None if there is none.
+
+    While a connection is open its log stays the same file, unless this process has lost its
+    locks: any code in it that opens the database by hand and closes it again (to copy it, say)
+    drops them. Another process may then delete the log, and what is written to it is lost.
+    """
+    return file_identity(path.with_name(f"{path.name}-wal"))
+
+
 def storable(text: str) -> str:
     r"""Return text as SQLite can hold it and find it again.
 
@@ -357,7 +366,7 @@ def is_trouble(error: BaseException) -> bool:
     return _code(error) in _LOCKED | _UNWRITABLE | _FULL | _CORRUPT
 
 
-def translate(error: BaseException, path: Path) -> NbtrackError:
+def translate(error: BaseException, path: Path) -> NbtrackError:  # noqa: PLR0911 - a table
     """Return the nbtrack error that says what an error of the database means for the user."""
     if isinstance(error, NbtrackError):
         return error
@@ -465,6 +474,13 @@ class Reader:
         """Return the first row of a query, or None."""
         rows = self.rows(sql, args)
         return rows[0] if rows else None
+
+
+def close_readers() -> None:
+    """Close all read-only connections of this process; the next reading opens one again."""
+    for held in list(_held):
+        with held.lock:
+            held.close()
 
 
 def _before_fork() -> None:

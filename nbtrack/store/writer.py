@@ -28,9 +28,11 @@ from nbtrack.db import (
     Connection,
     DatabaseError,
     Record,
+    close_readers,
     connect_writer,
     file_identity,
     is_trouble,
+    log_identity,
     translate,
 )
 from nbtrack.errors import NbtrackError, StoreError
@@ -43,7 +45,7 @@ _BATCH = 5_000
 _FORK_WAIT_S = 2.0  # longest wait of a fork for the batch that is being written
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
-_of_parents: list[Connection] = []
+_abandoned: list[Connection] = []
 _over_fork: list[Writer] = []
 
 
@@ -94,6 +96,7 @@ class Writer:
         self._told: set[str] = set()
         self._conn: Connection | None = None
         self._identity: tuple[int, int] | None = None  # of the file that is open
+        self._log: tuple[int, int] | None = None  # and of its log
         self._using = threading.RLock()  # held while the connection is in use, and over a fork
         self._start_empty()
         _writers.add(self)
@@ -190,7 +193,9 @@ class Writer:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(timeout)
-        if self._conn is not None and (self._thread is None or not self._thread.is_alive()):
+        stopped = self._thread is None or not self._thread.is_alive()
+        # Closing would write a lost log into the file once more.
+        if self._conn is not None and stopped and not self._log_is_lost():
             self._conn.close()
             self._conn = None
 
@@ -274,6 +279,7 @@ class Writer:
         try:
             with self._using:
                 results = self._commit(self._open(), batch)
+                self._log = log_identity(self.path)
         except Exception as error:  # noqa: BLE001 - whatever it is, the records must not be lost
             self._note_trouble(translate(error, self.path), batch)
             return False
@@ -297,6 +303,14 @@ class Writer:
                 self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._conn.close()
             self._conn = None
+        if self._conn is not None and self._log_is_lost():
+            # All that was committed is in the file by now; what we would write is not. Every
+            # connection of the process shares SQLite's notes on that log, so a new one is no help.
+            raise StoreError(
+                f"The log of the database {self.path} was deleted while it was in use.",
+                hint="Restart the kernel. Copy the file from outside of it: code in the kernel "
+                "that opens the file by hand drops the locks that protect the log.",
+            )
         if self._conn is None:
             conn = connect_writer(self.path)
             try:
@@ -307,7 +321,11 @@ class Writer:
                 raise
             self._conn = conn
             self._identity = file_identity(self.path)
+            self._log = None
         return self._conn
+
+    def _log_is_lost(self) -> bool:
+        return self._log is not None and log_identity(self.path) != self._log
 
     def _commit(self, conn: Connection, batch: list[_Entry]) -> list[tuple[Any, Exception | None]]:
         conn.execute("BEGIN IMMEDIATE")
@@ -381,7 +399,7 @@ class Writer:
     def _after_fork_in_child(self) -> None:
         if self._conn is not None:
             # Not closed: closing could checkpoint the parent's file from the child.
-            _of_parents.append(self._conn)
+            _abandoned.append(self._conn)
             self._conn = None
         self._using = threading.RLock()
         self._identity = None
@@ -409,6 +427,8 @@ def _after_fork_in_child() -> None:
 
 
 def _at_exit() -> None:
+    # The last connection to be closed brings the log into the file; a reader could not.
+    close_readers()
     for writer in list(_writers):
         writer.close()
 

@@ -1,4 +1,4 @@
-# ruff: noqa: N803  # X is what scikit-learn calls it
+# X is what scikit-learn calls it
 """Switching on and off: the table, versions, imports before and after, exact restoring."""
 
 import subprocess

@@ -1,4 +1,4 @@
-# ruff: noqa: N803, N806  # X is what scikit-learn calls it
+# X is what scikit-learn calls it
 """scikit-learn: which calls become runs, and what stands in them."""
 
 import pickle

@@ -1,4 +1,4 @@
-# ruff: noqa: N803  # X is what scikit-learn calls it
+# X is what scikit-learn calls it
 """What scikit-learn and its users rely on is as it was, with the hooks in place."""
 
 import inspect

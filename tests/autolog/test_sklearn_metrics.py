@@ -1,4 +1,4 @@
-# ruff: noqa: N803, N806  # X is what scikit-learn calls it
+# X is what scikit-learn calls it
 """Which run a metric belongs to, and under which name: snippets as users write them."""
 
 import itertools

@@ -75,7 +75,7 @@ def test_enable_and_disable(capsys):
 
 
 def test_calls(capsys):
-    X, y = load_iris(return_X_y=True)  # noqa: N806
+    X, y = load_iris(return_X_y=True)
     model = DummyClassifier()
     pipe = make_pipeline(StandardScaler(), DummyClassifier())
     compare(capsys, "outermost fit", lambda: model.fit(X, y))

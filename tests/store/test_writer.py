@@ -648,3 +648,22 @@ def test_what_is_queued_is_written_at_exit(path: Path) -> None:
     conn = connect_writer(path)
     assert conn.execute("SELECT value FROM params").fetchall() == [("1",)]
     conn.close()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_log_that_was_deleted_is_told_and_not_written_to(path: Path, told: Told) -> None:
+    """Whoever copies the file within the kernel drops the locks that SQLite holds for it."""
+    writer = Writer(path, on_trouble=told.append)
+    writer.submit(Row(1))
+    writer.flush()
+    path.read_bytes()  # a copy
+    show = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT 1 FROM runs')"
+    subprocess.run([sys.executable, "-c", f"{show}.fetchall(); c.close()", path], check=True)
+    assert not path.with_name("nbtrack.db-wal").exists()
+    writer.submit(Row(2))
+    with pytest.raises(StoreError, match="was deleted while it was in use"):
+        writer.flush()
+    assert len(told) == 1
+    assert "hint: Restart the kernel" in told[0]
+    writer.close(0.1)
+    assert told[1].startswith("1 records could not be stored.")

@@ -91,11 +91,6 @@ def test_quickstart(notebook: OpenNotebook, browser: Browser) -> None:
     name.fill("from the dialog")
     page.page.get_by_test_id("nbt-register-ok").click()
     expect(compare.get_by_test_id("nbt-message")).to_contain_text("from the dialog")
-    print(
-        compare.get_by_test_id("nbt-message").inner_text(),
-        rows(page.folder, "select * from model_versions"),
-        rows(page.folder, "select * from model_events"),
-    )
     assert rows(
         page.folder,
         "SELECT name, version, run_id FROM model_versions WHERE name = 'from the dialog'",
