@@ -201,7 +201,7 @@ def _values(row: Row, metric_keys: Sequence[str], param_keys: Sequence[str]) -> 
 
 def _name(row: Row) -> str:
     icon, colour = STATUS.get(row.status, ("?", _DIM))
-    word = row.status.lower()
+    word = escape(row.status.lower())
     note = f' <span style="color:{_DIM}">{escape(row.note)}</span>' if row.note else ""
     shown = "" if row.status == "FINISHED" else f' <span style="color:{colour}">{word}</span>'
     return (

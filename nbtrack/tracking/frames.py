@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,9 @@ from nbtrack.types import Run
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,99})")
+_FLOAT = re.compile(r"-?((0|[1-9][0-9]{0,99})(\.[0-9]*)?(e[+-]?[0-9]{1,4})?|inf|nan)")
 
 
 def mlflow_frame(runs: Sequence[Run]) -> pd.DataFrame:
@@ -67,7 +71,13 @@ def _free(
     taken: Mapping[str, Any], kind: str, rows: Sequence[Mapping[str, Any]], missing: float | None
 ) -> dict[str, list[Any]]:
     spread = _spread("", rows, missing=missing)
-    return {f"{kind}.{key}" if key in taken else key: values for key, values in spread.items()}
+    columns: dict[str, list[Any]] = {}
+    for key, values in spread.items():
+        name = key
+        while name in taken or (name != key and name in spread):
+            name = f"{kind}.{name}"
+        columns[name] = values
+    return columns
 
 
 def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
@@ -84,10 +94,12 @@ def _numbers(texts: list[str | None]) -> list[Any]:
 
 
 def _number(text: str) -> float | int:
-    try:
+    # Python reads more: blanks, 1_000, digits of any script. 007 is a name, not a number.
+    if _INTEGER.fullmatch(text):
         return int(text)
-    except ValueError:
+    if _FLOAT.fullmatch(text):
         return float(text)
+    raise ValueError(text)
 
 
 def _times(times: Iterable[int | None]) -> pd.DatetimeIndex:

@@ -1,0 +1,216 @@
+"""Every command: what it prints, as text and as JSON, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import nbtrack
+from nbtrack.cli import main
+from nbtrack.report import page
+from nbtrack.settings import Settings
+from nbtrack.tracking import Client
+
+
+@pytest.fixture
+def filled(client: Client) -> Client:
+    with client.start_run("first", tags={"estimator_name": "KMeans"}) as run:
+        run.log_metrics({"acc": 0.97333, "\x1b[31mred": 1.0})
+        run.log_param("a", 1)
+        run.log_model({"any": "object"}, "sklearn")
+    with client.start_run("second \x1b]0;x\a", experiment_name="other") as run:
+        run.log_metric("nan", float("nan"))
+    client.flush()
+    return client
+
+
+def run(*args: object) -> Result:
+    return CliRunner().invoke(main, [str(arg) for arg in args])
+
+
+def succeed(*args: object) -> str:
+    result = run(*args)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    return result.stdout
+
+
+def fail(*args: object, status: int = 1) -> str:
+    result = run(*args)
+    assert result.exit_code == status, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+def load(text: str) -> Any:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+# -- runs
+
+
+def test_list_of_runs(filled: Client) -> None:
+    lines = succeed("--db", filled.path, "runs", "list").splitlines()
+    assert lines[0].split()[:6] == ["id", "name", "estimator", "status", "started", "duration"]
+    assert len(lines) == 3
+    assert "second" in lines[1]
+    assert {"first", "KMeans", "FINISHED", "0.9733"} <= set(lines[2].split())
+    assert all(line.isprintable() for line in lines)
+    assert len(succeed("--db", filled.path, "runs", "list", "-n", 1).splitlines()) == 2
+    only = succeed("--db", filled.path, "runs", "list", "--experiment", "other")
+    assert "first" not in only
+
+
+def test_list_of_runs_as_json(filled: Client) -> None:
+    found = load(succeed("--db", filled.path, "runs", "list", "--json"))
+    assert [r["experiment"] for r in found] == ["other", "Default"]
+    assert found[0]["metrics"]["nan"]["last"] == "NaN"
+    assert found[1]["params"] == {"a": "1"}
+
+
+def test_no_runs(client: Client) -> None:
+    client.start_run("x")
+    client.flush()
+    conn = sqlite3.connect(client.path)
+    conn.execute("UPDATE runs SET lifecycle_stage = 'deleted'")
+    conn.commit()
+    conn.close()
+    assert len(succeed("--db", client.path, "runs", "list").splitlines()) == 1
+    assert load(succeed("--db", client.path, "runs", "list", "--json")) == []
+
+
+def test_show_a_run(filled: Client) -> None:
+    run_id = filled.get_run("first").info.run_id
+    for text in ("first", run_id, run_id[:6]):
+        assert load(succeed("--db", filled.path, "runs", "show", text))["run"]["run_id"] == run_id
+
+
+# -- models
+
+
+def test_models(filled: Client) -> None:
+    said = succeed("--db", filled.path, "models", "register", "first", "iris")
+    assert said == "Registered iris version 1.\n"
+    lines = succeed("--db", filled.path, "models", "list").splitlines()
+    assert lines[0].split() == ["model", "version", "run", "registered", "by"]
+    assert lines[1].split()[:3] == ["iris", "1", "first"]
+    (model,) = load(succeed("--db", filled.path, "models", "list", "--json"))
+    assert (model["name"], model["versions"][0]["version"]) == ("iris", 1)
+
+
+# -- report and config
+
+
+def test_report(filled: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "_script", lambda: "draw()")
+    monkeypatch.setattr(page.metadata, "version", lambda _: "0")
+    target = tmp_path / "out.html"
+    said = succeed("--db", filled.path, "report", target, "--title", "Mine", "--run", "first")
+    assert said.startswith(f"The report is in {target} (")
+    text = target.read_text()
+    assert "<title>Mine</title>" in text
+    assert "second" not in text
+
+
+def test_settings_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBTRACK_CARD", "line")
+    said = succeed("config")
+    assert "card = 'line'" in said
+    for setting in Settings.table():
+        assert f"{setting.name} = " in said
+        assert f"Environment: {setting.env}" in said
+        assert setting.help in said
+
+
+def test_version_and_help() -> None:
+    assert nbtrack.__version__ in succeed("--version")
+    for args in ([], ["runs"], ["runs", "list"], ["models"], ["report"], ["config"]):
+        assert "Usage:" in succeed(*args, "-h")
+
+
+# -- which database
+
+
+def test_the_environment_names_the_database(
+    filled: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NBTRACK_DB", str(filled.path))
+    assert "first" in succeed("runs", "list")
+    message = fail("--db", tmp_path / "other.db", "runs", "list")
+    assert message.startswith(f"Error: There is no database {tmp_path / 'other.db'}.\nhint: Name")
+
+
+# -- errors
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["runs", "list"],
+        ["runs", "show", "x"],
+        ["models", "list"],
+        ["models", "register", "x", "y"],
+        ["report"],
+    ],
+)
+def test_without_a_database(workdir: Path, args: list[str]) -> None:
+    message = fail(*args)
+    assert message.splitlines()[0] == f"Error: There is no database {workdir / 'nbtrack.db'}."
+    assert message.splitlines()[1].startswith("hint: Name one by --db, or make it")
+    assert list(workdir.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["runs", "show", "unknown"], "There is no run 'unknown'."),
+        (["runs", "show", "%"], "There is no run '%'."),
+        (["runs", "show", ""], "There is no run ''."),
+        (["runs", "list", "--experiment", "none"], "There is no experiment 'none'."),
+        (["models", "register", "first", "a/b"], "'a/b' is no name for a registered model."),
+        (["models", "register", "unknown", "x"], "There is no run 'unknown'."),
+        (["report", "no/folder/x.html"], "The report"),
+        (["report", "--run", "unknown"], "There is no run 'unknown'."),
+    ],
+)
+def test_errors_are_a_sentence_and_a_hint(
+    filled: Client, workdir: Path, args: list[str], message: str
+) -> None:
+    lines = fail("--db", filled.path, *args).splitlines()
+    assert lines[0].startswith(f"Error: {message}")
+    assert len(lines) == 2
+    assert lines[1].startswith("hint: ")
+
+
+def test_a_file_that_is_not_ours(tmp_path: Path) -> None:
+    path = tmp_path / "notes.db"
+    path.write_text("my notes " * 100)
+    message = fail("--db", path, "runs", "list")
+    assert message.startswith(f"Error: {path} is no SQLite database, or is damaged.\nhint: Move")
+    assert path.read_text() == "my notes " * 100
+
+
+def test_a_directory(tmp_path: Path) -> None:
+    assert "is a directory." in fail("--db", tmp_path, "runs", "list")
+
+
+def test_a_setting_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBTRACK_MAX_MODEL_MB", "many")
+    message = fail("config")
+    assert message.startswith("Error: 'many' is no value for the setting 'max_model_mb'")
+    assert "hint: " in message
+
+
+def test_wrong_usage_is_clicks() -> None:
+    assert "No such command" in fail("runs", "delete", status=2)
+    assert "0 is not in the range" in fail("runs", "list", "-n", 0, status=2)

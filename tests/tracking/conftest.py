@@ -1,0 +1,26 @@
+"""A database of its own for the functions of ``nbtrack.*``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nbtrack.settings import settings
+from nbtrack.tracking import Client, fluent
+
+
+@pytest.fixture
+def default(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """Make the test's client that of the fluent functions, with no run left active."""
+    monkeypatch.setattr(fluent, "_default", [client])
+    monkeypatch.setattr(settings, "values", {})
+    token = fluent._active.set(())
+    yield client
+    fluent._active.reset(token)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    return tmp_path / "elsewhere.db"
