@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -30,8 +30,8 @@ class TrackedRun(Protocol):
     def run_id(self) -> str:
         """Identifies the run."""
 
-    def log_params(self, params: Mapping[str, object]) -> None:
-        """Keep parameters; their values become text at once."""
+    def log_params(self, params: Mapping[str, object], highlights: Iterable[str] = ()) -> None:
+        """Keep parameters; their values become text at once. `highlights` were chosen by hand."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Keep one point of each metric; allowed after `end`, too."""

@@ -155,7 +155,7 @@ class _Call:
                 "estimator_class": f"{kind.__module__}.{kind.__qualname__}",
             }
             recording.attempt("set the tags", run.set_tags, tags)
-            recording.attempt("log the parameters", lambda: run.log_params(self.params()))
+            recording.attempt("log the parameters", self._log_params, run)
             dataset = recording.attempt("name the data", self._log_inputs, run)
             self.origin = Origin(_predictions.book(run), dataset)
         self._start = time.perf_counter()
@@ -172,6 +172,10 @@ class _Call:
 
     def params(self) -> dict[str, Any]:
         return dict(self.estimator.get_params(deep=True))
+
+    def _log_params(self, run: TrackedRun) -> None:
+        params = self.params()
+        run.log_params(params, highlights=_chosen(self.estimator, params))
 
     def write(self, run: TrackedRun, result: Any) -> None:
         raise NotImplementedError
@@ -228,6 +232,37 @@ class _Fit(_Call):
         run.log_params({f"best_{name}": value for name, value in best.items()})
         if _is_scalar(score := results.get("best_score_")):
             run.log_metrics({"best_cv_score": float(score)})
+
+
+def _chosen(estimator: Any, params: Mapping[str, Any]) -> list[str]:
+    """Return the keys of the params that differ from the defaults of their estimators."""
+    owners = {name: value for name, value in params.items() if hasattr(value, "get_params")}
+    defaults: dict[type, dict[str, Any]] = {}
+    chosen = []
+    for key, value in params.items():
+        owner, _, name = key.rpartition("__")
+        holder = owners.get(owner) if owner else estimator
+        if key in owners or holder is None:
+            continue
+        kind = type(holder)
+        if kind not in defaults:
+            defaults[kind] = _defaults(kind)
+        default = defaults[kind].get(name, inspect.Parameter.empty)
+        # Comparing could be anybody's code, or an array's; the same text is the same default.
+        if value is not default and repr(value) != repr(default):
+            chosen.append(key)
+    return chosen
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    """Return the defaults of a constructor; `inspect.signature` would take ten times as long."""
+    function = inspect.unwrap(getattr(cls, "__init__"))  # noqa: B009 - mypy forbids cls.__init__
+    if not isinstance(function, FunctionType):
+        return {}
+    code, defaults = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount]
+    by_place = dict(zip(names[len(names) - len(defaults) :], defaults, strict=True))
+    return by_place | (function.__kwdefaults__ or {})
 
 
 def _parts(estimator: Any) -> list[Any]:

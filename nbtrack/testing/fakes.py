@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 
 class FakeRun:
@@ -35,6 +35,7 @@ class FakeRun:
         self.failing = failing
         self.thread = threading.get_ident()
         self.params: dict[str, str] = {}
+        self.highlights: list[str] = []
         self.metrics: dict[str, list[tuple[int, float]]] = {}
         self.tags: dict[str, str] = {}
         self.inputs: list[tuple[str, str, str]] = []  # name, context, type
@@ -49,10 +50,11 @@ class FakeRun:
         """Return the last value of a metric."""
         return self.metrics[key][-1][1]
 
-    def log_params(self, params: Mapping[str, object]) -> None:
+    def log_params(self, params: Mapping[str, object], highlights: Iterable[str] = ()) -> None:
         """Keep parameters as text."""
         self._fail("log_params")
         self.params.update({key: str(value) for key, value in params.items()})
+        self.highlights.extend(highlights)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Keep a point of each metric as ``(step, value)``."""

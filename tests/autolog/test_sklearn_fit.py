@@ -518,3 +518,27 @@ def test_clone_copy_pipeline_access(tracker):
     assert clone(model).get_params()["fit__alpha"] == 3
     assert len(tracker.runs) == 1
     assert sys.getrefcount(model) < 10
+
+
+def test_params_that_were_chosen_are_highlighted(tracker):
+    class Odd(LogisticRegression):
+        def __init__(self, *, weights=None, C=1.0):
+            super().__init__(C=C, max_iter=500)
+            self.weights = weights
+
+        @classmethod
+        def _get_param_names(cls):
+            return ["C", "weights"]
+
+    Ridge().fit(X, y)
+    LogisticRegression(C=0.5, max_iter=500).fit(X, y)
+    make_pipeline(StandardScaler(with_mean=False), LogisticRegression(C=2)).fit(X, y)
+    GridSearchCV(LogisticRegression(max_iter=500), {"C": [1, 2]}, cv=2).fit(X, y)
+    Odd(weights=np.ones(3)).fit(X, y)
+    assert [run.highlights for run in tracker.runs] == [
+        [],
+        ["C", "max_iter"],
+        ["steps", "standardscaler__with_mean", "logisticregression__C"],
+        ["cv", "estimator__max_iter", "param_grid"],
+        ["weights"],
+    ]
