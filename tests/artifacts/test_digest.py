@@ -78,7 +78,9 @@ def test_good_paths_stay_as_they_are(path: str) -> None:
     assert check_path(path) == path
 
 
-@given(path=st.text(st.one_of(st.sampled_from("./\\:a \0\ud83d"), st.characters()), max_size=12))
+@given(
+    path=st.lists(st.sampled_from("./\\:a \0\ud83d") | st.characters(), max_size=12).map("".join)
+)
 def test_what_passes_stays_inside(path: str) -> None:
     try:
         check_path(path)

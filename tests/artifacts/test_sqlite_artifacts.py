@@ -201,7 +201,7 @@ def test_download(artifacts: ArtifactStore, run_id: str, tmp_path: Path) -> None
     assert (tmp_path / "all" / "a" / "y" / "z").read_bytes() == b"2"
 
 
-@pytest.mark.parametrize("path", ["../outside", "/tmp/outside", "a/../../outside"])
+@pytest.mark.parametrize("path", ["../outside", "/absolute/outside", "a/../../outside"])
 def test_download_stays_inside_its_folder(
     artifacts: ArtifactStore, run_id: str, client: Client, tmp_path: Path, path: str
 ) -> None:

@@ -64,8 +64,8 @@ def test_forms_that_are_none(uri: str, message: str) -> None:
 
 @given(
     scheme=st.sampled_from(["runs:", "models:", "runs:/", "models:/", ""]),
-    rest=st.text(
-        st.one_of(st.sampled_from("/@:%019 \0\ud83dlatest"), st.characters()), max_size=15
+    rest=st.lists(st.sampled_from("/@:%019 \0\ud83dlatest") | st.characters(), max_size=15).map(
+        "".join
     ),
 )
 def test_no_text_breaks_the_parser(scheme: str, rest: str) -> None:
@@ -81,7 +81,9 @@ def test_no_text_breaks_the_parser(scheme: str, rest: str) -> None:
         assert isinstance(target.version, str) or 0 <= target.version < 2**63
 
 
-@given(name=st.text(st.one_of(st.sampled_from("/@: ab%\n\0\ud83d"), st.characters()), max_size=10))
+@given(
+    name=st.lists(st.sampled_from("/@: ab%\n\0\ud83d") | st.characters(), max_size=10).map("".join)
+)
 def test_a_name_that_passes_can_be_written_in_a_uri(name: str) -> None:
     from urllib.parse import quote
 
