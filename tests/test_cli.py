@@ -113,7 +113,7 @@ def test_models(filled: Client) -> None:
 
 def test_report(filled: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "_script", lambda: "draw()")
-    monkeypatch.setattr(page.metadata, "version", lambda _: "0")
+    monkeypatch.setattr(page, "__version__", "0")
     target = tmp_path / "out.html"
     said = succeed("--db", filled.path, "report", target, "--title", "Mine", "--run", "first")
     assert said.startswith(f"The report is in {target} (")

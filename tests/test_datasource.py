@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from nbtrack.datasource import MAX_CURVES, MAX_POINTS, DataSource, number
 from nbtrack.errors import InvalidParameterError, NotFoundError
-from nbtrack.provenance import begin_cell, cells, end_cell
+from nbtrack.provenance import cells
+from nbtrack.provenance.cells import begin_cell, end_cell
 from nbtrack.tracking import Client
 
 HOSTILE = "</script><b>\"'\0\ud83d\u2028"

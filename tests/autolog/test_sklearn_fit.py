@@ -532,7 +532,7 @@ def test_params_that_were_chosen_are_highlighted(tracker):
 
     Ridge().fit(X, y)
     LogisticRegression(C=0.5, max_iter=500).fit(X, y)
-    make_pipeline(StandardScaler(with_mean=False), LogisticRegression(C=2)).fit(X, y)
+    make_pipeline(StandardScaler(with_mean=False), LogisticRegression(C=0.2)).fit(X, y)
     GridSearchCV(LogisticRegression(max_iter=500), {"C": [1, 2]}, cv=2).fit(X, y)
     Odd(weights=np.ones(3)).fit(X, y)
     assert [run.highlights for run in tracker.runs] == [

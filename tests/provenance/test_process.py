@@ -10,7 +10,7 @@ import types
 
 import pytest
 
-from nbtrack.provenance import environment, is_alive, process, this_process
+from nbtrack.provenance import is_alive, process, this_environment, this_process
 from nbtrack.provenance.environment import imported_packages
 
 
@@ -52,7 +52,7 @@ def test_elsewhere_the_heartbeat_decides() -> None:
 
 
 def test_the_environment_is_json() -> None:
-    facts = environment()
+    facts = this_environment()
     json.dumps(facts, allow_nan=False)
     assert facts["packages"]["pytest"] == pytest.__version__
     assert facts["python"].startswith("3.")

@@ -61,7 +61,7 @@ def script(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_
     (package / "static").mkdir(parents=True)
     (package / "static" / "report.js").write_bytes(text.encode())
     monkeypatch.setattr(page, "files", lambda _: package)
-    monkeypatch.setattr(page.metadata, "version", lambda _: "1.2.3")
+    monkeypatch.setattr(page, "__version__", "1.2.3")
     return text
 
 

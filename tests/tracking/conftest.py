@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from nbtrack.settings import settings
-from nbtrack.tracking import Client, fluent
+from nbtrack.tracking import Client, fluent, location
 
 
 @pytest.fixture
 def default(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """Make the test's client that of the fluent functions, with no run left active."""
-    monkeypatch.setattr(fluent, "_default", [client])
+    monkeypatch.setattr(location, "_chosen", [client.path])
     monkeypatch.setattr(settings, "values", {})
     token = fluent._active.set(())
     yield client
