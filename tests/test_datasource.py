@@ -29,7 +29,6 @@ def source(client: Client) -> DataSource:
 def run_id(client: Client, monkeypatch: pytest.MonkeyPatch) -> str:
     """Make a run with one of everything, odd numbers and hostile names among it."""
     monkeypatch.setattr(cells, "executions", [])
-    monkeypatch.setattr("nbtrack.tracking.workspace.executions", cells.executions)
     begin_cell(f"fit()  # {HOSTILE}", 3, None)
     with client.start_run(f"r {HOSTILE}", tags={HOSTILE: HOSTILE}) as run:
         run.log_params({HOSTILE: HOSTILE, "a": 1})
