@@ -76,7 +76,6 @@ export function snapshot(change: Partial<Snapshot> = {}): Snapshot {
     runs.map((row) => [
       row.run_id,
       {
-        run: row,
         inputs: [],
         artifacts: [],
         cell: { source_ref: "cell", execution_count: 4 },
@@ -179,7 +178,8 @@ export function kernelOf(data: Snapshot): Answering {
         const id = String(params.run_id);
         const found = Object.hasOwn(data.details, id) ? data.details[id] : undefined;
         if (!found) throw { message: "There is no run 'zzz'.", hint: "List the runs." };
-        return { ...found, cell: { source: "model.fit(X, y)", execution_count: 4 } };
+        const run = data.runs.runs.find((row) => row.run_id === id);
+        return { ...found, run, cell: { source: "model.fit(X, y)", execution_count: 4 } };
       }
       case "models.search":
         return data.models;

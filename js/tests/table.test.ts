@@ -1,12 +1,14 @@
 import { describe, expect, it } from "vitest";
 import type { Num } from "../src/data/source";
 import {
+  classOf,
   columnsOf,
   differing,
   direction,
-  keysOf,
+  metricKeys,
   modelsDiffer,
   nextSort,
+  paramKeys,
   sortRuns,
 } from "../src/ui/columns";
 import { filterRuns } from "../src/ui/filter";
@@ -92,9 +94,28 @@ describe("sorting", () => {
 });
 
 describe("columns", () => {
+  it("has the metrics of most runs first, and times last", () => {
+    const one = metric(1);
+    const runs = [
+      run("a", { metrics: { rare: one, fit_time_s: one, common: one } }),
+      run("b", { metrics: { fit_time_s: one, common: one } }),
+      run("c", { metrics: { fit_time_s: one } }),
+    ];
+    expect(metricKeys(runs)).toEqual(["common", "rare", "fit_time_s"]);
+  });
+
+  it("names a model by its class, without the modules", () => {
+    const model = { artifact_path: "model", flavor: "sklearn", size_bytes: 1 };
+    const named = (model_class: string) =>
+      classOf(run("a", { models: [{ ...model, model_class }] }));
+    expect(named("sklearn.pipeline.Pipeline")).toBe("Pipeline");
+    expect(named("")).toBe("sklearn");
+    expect(classOf(run("a", { models: [] }))).toBeUndefined();
+  });
+
   it("take keys that objects inherit for names like any other", () => {
     const runs = [run("a", { params: { constructor: "1" } }), run("b")];
-    const keys = keysOf(runs, "params");
+    const keys = paramKeys(runs);
     expect(keys).toEqual(["constructor"]);
     expect(differing(runs, keys)).toEqual(["constructor"]);
     const sorted = sortRuns(runs, columnsOf(runs, keys, false), {

@@ -244,7 +244,6 @@ describe("text from outside", () => {
     const data = snapshot({ title: evil, database: evil, runs: { runs: [row] } });
     data.details = {
       a: {
-        run: row,
         inputs: [
           { name: evil, context: evil, digest: evil, source_type: evil, schema: {}, profile: {} },
         ],

@@ -17,7 +17,8 @@ export interface Snapshot {
   database: string;
   runs: RunTable;
   histories: Series[];
-  details: Record<string, Omit<RunDetails, "cell"> & { cell: SnapshotCell | null }>;
+  /** Without the run itself, which is in the table. */
+  details: Record<string, Omit<RunDetails, "cell" | "run"> & { cell: SnapshotCell | null }>;
   models: RegisteredModel[];
   sources?: Record<string, string>;
 }
@@ -33,13 +34,14 @@ export function snapshotSource(data: Snapshot, plotly: unknown): DataSource {
     },
     async details(runId) {
       const found = Object.hasOwn(data.details, runId) ? data.details[runId] : undefined;
-      if (!found) {
+      const run = data.runs.runs.find((row) => row.run_id === runId);
+      if (!found || !run) {
         throw new SourceError(
           "This report does not hold the details of that run.",
           "Write the report again with this run in it.",
         );
       }
-      return { ...found, cell: resolveCell(found.cell, data.sources ?? {}) };
+      return { ...found, run, cell: resolveCell(found.cell, data.sources ?? {}) };
     },
     async models() {
       return data.models;

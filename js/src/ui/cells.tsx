@@ -1,7 +1,7 @@
 /** One cell of the run table. */
 
 import type { RunRow, RunStatus } from "../data/source";
-import { type Column, own } from "./columns";
+import { type Column, classOf, own } from "./columns";
 import { exactNumber, formatAgo, formatDuration, formatTime, MISSING, oneLine } from "./format";
 import { Icon, type IconName } from "./icons";
 
@@ -79,7 +79,7 @@ export function CellContent({ run, column, now, open, onOpen }: Props) {
     case "model": {
       const model = run.models[0];
       if (!model) return <Missing why="no model" />;
-      return <Text text={model.model_class || model.flavor} />;
+      return <span title={model.model_class}>{oneLine(classOf(run) ?? "", 120)}</span>;
     }
     case "metric": {
       const summary = own(run.metrics, column.label);

@@ -53,7 +53,7 @@ export function sortValue(run: RunRow, column: Column): number | string | undefi
     case "duration":
       return run.duration_ms ?? undefined;
     case "model":
-      return run.models[0]?.model_class;
+      return classOf(run);
     case "metric":
       return numeric(own(run.metrics, column.label)?.last);
     case "param": {
@@ -110,13 +110,18 @@ const plain: Pick<Column, "group" | "right" | "format" | "best"> = {
 
 /** All columns; what was put in stands after what came out. */
 export function columnsOf(runs: RunRow[], paramKeys: string[], withModel: boolean): Column[] {
-  const columns: Column[] = [
-    { ...plain, id: "name", cell: "name", label: "Run", width: 220 },
+  const columns: Column[] = [{ ...plain, id: "name", cell: "name", label: "Run", width: 220 }];
+  if (withModel) {
+    const longest = longestOf(runs.map((run) => classOf(run) ?? ""));
+    const width = widthFor(Math.max(longest, 6));
+    columns.push({ ...plain, id: "model", cell: "model", label: "Model", width });
+  }
+  columns.push(
     { ...plain, id: "status", cell: "status", label: "Status", width: 98 },
     { ...plain, id: "start_time", cell: "start_time", label: "Started", width: 100 },
     { ...plain, id: "duration", cell: "duration", label: "Duration", width: 94, right: true },
-  ];
-  for (const key of keysOf(runs, "metrics")) {
+  );
+  for (const key of metricKeys(runs)) {
     const values = runs.flatMap((run) => own(run.metrics, key)?.last ?? []);
     const format = columnFormat(values);
     columns.push({
@@ -128,17 +133,6 @@ export function columnsOf(runs: RunRow[], paramKeys: string[], withModel: boolea
       format,
       width: widthFor(Math.max(key.length + 2, longestOf(values.map(format)))),
       best: bestRuns(runs, key),
-    });
-  }
-  if (withModel) {
-    const longest = longestOf(runs.map((run) => run.models[0]?.model_class ?? ""));
-    columns.push({
-      ...plain,
-      id: "model",
-      cell: "model",
-      label: "model",
-      group: "Params",
-      width: widthFor(longest),
     });
   }
   for (const key of paramKeys) {
@@ -156,11 +150,29 @@ export function columnsOf(runs: RunRow[], paramKeys: string[], withModel: boolea
   return columns;
 }
 
-/** Keys in the order in which they were first logged, runs from new to old. */
-export function keysOf(runs: RunRow[], what: "metrics" | "params"): string[] {
+/** Keys of params as they come, runs from new to old. */
+export function paramKeys(runs: RunRow[]): string[] {
   const keys = new Set<string>();
-  for (const run of runs) for (const key of Object.keys(run[what])) keys.add(key);
+  for (const run of runs) for (const key of Object.keys(run.params)) keys.add(key);
   return [...keys];
+}
+
+const TIME = /(^|_)(time|duration|seconds)(_|$)/i;
+
+/** Keys of metrics, those that most runs have first; times last, which say little of a model. */
+export function metricKeys(runs: RunRow[]): string[] {
+  const counts = new Map<string, number>();
+  for (const run of runs) {
+    for (const key of Object.keys(run.metrics)) counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  const rank = (key: string): number => (TIME.test(key) ? 0 : (counts.get(key) ?? 0));
+  return [...counts.keys()].sort((a, b) => rank(b) - rank(a));
+}
+
+/** The class of a run's model without its modules: what people call it. */
+export function classOf(run: RunRow): string | undefined {
+  const model = run.models[0];
+  return model && (model.model_class.split(".").at(-1) || model.flavor);
 }
 
 /** Parameters that are not the same in all these runs; a missing one differs from any value. */

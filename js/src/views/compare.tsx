@@ -6,9 +6,10 @@ import type { RunRow } from "../data/source";
 import {
   columnsOf,
   differing,
-  keysOf,
+  metricKeys,
   modelsDiffer,
   own,
+  paramKeys,
   type Sort,
   sortRuns,
 } from "../ui/columns";
@@ -70,7 +71,7 @@ export function Compare({ source, spec, state, onState }: ViewProps<CompareSpec,
     return wanted ? all.filter((run) => wanted.includes(run.run_id)) : all;
   }, [loaded.data, wanted]);
   const filtered = useMemo(() => filterRuns(runs, state.filter), [runs, state.filter]);
-  const allParams = useMemo(() => keysOf(runs, "params"), [runs]);
+  const allParams = useMemo(() => paramKeys(runs), [runs]);
   const params = useMemo(() => {
     if (!state.differs) return allParams;
     return differing(filtered.length > 1 ? filtered : runs, allParams);
@@ -85,7 +86,7 @@ export function Compare({ source, spec, state, onState }: ViewProps<CompareSpec,
     [filtered, columns, state.sort],
   );
   const selected = useMemo(() => new Set(state.selected), [state.selected]);
-  const metrics = useMemo(() => keysOf(runs, "metrics"), [runs]);
+  const metrics = useMemo(() => metricKeys(runs), [runs]);
   const metric = [state.metric, spec.metric, commonest(runs, metrics)].find(
     (key): key is string => typeof key === "string" && metrics.includes(key),
   );
