@@ -55,8 +55,8 @@ class Extension:
         self._shell.events.register("post_run_cell", self._post_run_cell)
         events.subscribe(self._deck.run_changed)
         # The cell that loads us had no pre_run_cell of ours.
-        history = self._shell.user_ns.get("In") or [""]
-        cells.begin_cell(str(history[-1]), self._execution_count(True), _cell_id(self._shell))
+        sources = getattr(self._shell.history_manager, "input_hist_raw", [""])
+        cells.begin_cell(str(sources[-1]), self._execution_count(True), _cell_id(self._shell))
         autolog.enable(FluentTracker())
 
     def unload(self) -> None:

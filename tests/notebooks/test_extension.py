@@ -74,7 +74,13 @@ def test_a_fit_becomes_a_run_with_all_that_is_known(run: Run, tmp_path: Path) ->
         " JOIN cells ON digest = cell_digest",
     ) == [(FIT,)]
     assert ("model/MLmodel",) in rows(tmp_path, "SELECT path FROM artifacts")
-    # All cells of the notebook, in order, with how they ended; the last may not have at exit.
+    # All cells of the notebook as they were typed, in order, with how they ended.
+    first = rows(
+        tmp_path,
+        "SELECT source FROM cells JOIN cell_executions ON digest = cell_digest"
+        " WHERE execution_count = 1",
+    )
+    assert first == [("%load_ext nbtrack",)]
     outcomes = rows(tmp_path, "SELECT execution_count, outcome FROM cell_executions ORDER BY 1")
     assert outcomes == [(1, "ok"), (2, "ok"), (3, "ok"), (4, "ok")]
 

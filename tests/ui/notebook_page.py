@@ -159,6 +159,7 @@ class NotebookPage:
         before = self.page.viewport_size
         assert before is not None
         self.page.set_viewport_size({**before, "height": min(self.page.evaluate(_HEIGHT), 16_000)})
+        self.page.evaluate("document.querySelector('.jp-Notebook').scrollTop = 0")
         self.page.locator(".jp-Notebook").screenshot(path=path)
         self.page.set_viewport_size(before)
         return path

@@ -166,7 +166,7 @@ export function metricKeys(runs: RunRow[]): string[] {
     for (const key of Object.keys(run.metrics)) counts.set(key, (counts.get(key) ?? 0) + 1);
   }
   const rank = (key: string): number => (TIME.test(key) ? 0 : (counts.get(key) ?? 0));
-  return [...counts.keys()].sort((a, b) => rank(b) - rank(a));
+  return [...counts.keys()].sort((a, b) => rank(b) - rank(a) || collator.compare(a, b));
 }
 
 /** The class of a run's model without its modules: what people call it. */

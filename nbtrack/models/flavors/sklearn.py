@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,7 @@ def _requirements() -> list[str]:
     ]
 
 
+@lru_cache(maxsize=64)  # it is asked in every fit, and parses a file each time
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)

@@ -1,4 +1,4 @@
-"""What the scikit-learn hooks cost: run with ``pytest -s tests/benchmarks/bench_sklearn.py``.
+"""What the scikit-learn hooks cost: run with ``pytest -s tests/benchmarks/test_sklearn_hooks.py``.
 
 Ratios are of the same work with and without autologging, interleaved in one process.
 """
