@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from nbtrack.tracking import Client
+    from nbtrack.db import close_readers
+from nbtrack.tracking import Client
 
 VERSIONS_SHOWN = ("ipython", "ipykernel", "jupyterlab", "pandas", "scikit-learn", "playwright")
 
@@ -63,3 +64,10 @@ def client(tmp_path: Path) -> Iterator[Client]:
     client = Client(tmp_path / "nbtrack.db")
     yield client
     client.workspace.writer.close()
+
+
+@pytest.fixture(autouse=True)
+def _readers_are_closed() -> Iterator[None]:
+    """Close what a test has read through: left to the garbage collector, Python 3.13 warns."""
+    yield
+    close_readers()

@@ -8,7 +8,6 @@ import {
   differing,
   metricKeys,
   modelsDiffer,
-  own,
   paramKeys,
   type Sort,
   sortRuns,
@@ -87,7 +86,7 @@ export function Compare({ source, spec, state, onState }: ViewProps<CompareSpec,
   );
   const selected = useMemo(() => new Set(state.selected), [state.selected]);
   const metrics = useMemo(() => metricKeys(runs), [runs]);
-  const metric = [state.metric, spec.metric, commonest(runs, metrics)].find(
+  const metric = [state.metric, spec.metric, metrics[0]].find(
     (key): key is string => typeof key === "string" && metrics.includes(key),
   );
   const chosen = runs.filter((run) => selected.has(run.run_id));
@@ -213,20 +212,6 @@ function Frame({
       {children}
     </section>
   );
-}
-
-/** The metric most runs have: the chart that says most. */
-function commonest(runs: RunRow[], metrics: string[]): string | undefined {
-  let most = 0;
-  let found: string | undefined;
-  for (const key of metrics) {
-    const count = runs.filter((run) => own(run.metrics, key) !== undefined).length;
-    if (count > most) {
-      most = count;
-      found = key;
-    }
-  }
-  return found;
 }
 
 export const mountCompare = mounting(Compare);
