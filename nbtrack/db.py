@@ -155,9 +155,11 @@ def check_file(path: Path) -> None:
 def _check_ours(conn: sqlite3.Connection, path: Path) -> int:
     """Return the schema's version of a file that is ours, or empty."""
     try:
-        application_id = conn.execute("PRAGMA application_id").fetchone()[0]
-        version = int(conn.execute("PRAGMA user_version").fetchone()[0])
-        tables = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        # One look: between two, another process may be making the file.
+        application_id, version, tables = conn.execute(
+            "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)"
+            " FROM pragma_application_id, pragma_user_version"
+        ).fetchone()
     except sqlite3.DatabaseError as error:
         if _code(error) in _CORRUPT:
             raise translate(error, path) from error
@@ -166,7 +168,7 @@ def _check_ours(conn: sqlite3.Connection, path: Path) -> int:
         raise _foreign(path)
     if version > LATEST:
         raise _newer(path, version)
-    return version
+    return int(version)
 
 
 def _readonly_uri(path: Path) -> str:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from nbtrack.db import close_readers
-from nbtrack.tracking import Client
+    from nbtrack.tracking import Client
 
 VERSIONS_SHOWN = ("ipython", "ipykernel", "jupyterlab", "pandas", "scikit-learn", "playwright")
 
@@ -70,4 +69,6 @@ def client(tmp_path: Path) -> Iterator[Client]:
 def _readers_are_closed() -> Iterator[None]:
     """Close what a test has read through: left to the garbage collector, Python 3.13 warns."""
     yield
+    from nbtrack.db import close_readers  # not above: this file is read before the tests of imports
+
     close_readers()

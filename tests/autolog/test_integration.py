@@ -226,6 +226,8 @@ def test_versions(monkeypatch, version, on):
 
 def test_an_integration_that_cannot_be_installed(monkeypatch):
     """A library that has moved its insides is left as it was, with one warning."""
+    from sklearn.dummy import DummyClassifier
+
     from nbtrack.autolog import sklearn as implementation
 
     before = snapshot()
@@ -235,8 +237,6 @@ def test_an_integration_that_cannot_be_installed(monkeypatch):
     state = autolog.status()["sklearn"]
     assert "ZeroDivisionError" in state.reason
     assert tracker.warnings == [state.reason]
-    from sklearn.dummy import DummyClassifier
-
     DummyClassifier().fit([[1]], [1])
     assert tracker.runs == []
     autolog.disable()
