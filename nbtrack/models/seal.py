@@ -71,6 +71,16 @@ def _key() -> bytes | None:
     return _read_or_make_key(_key_path())
 
 
+def _put_in_place(aside: Path, path: Path) -> None:
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        return  # the other process was first: its key counts
+    except OSError:  # a file system without hard links
+        if not path.exists():
+            aside.rename(path)
+
+
 @lru_cache(maxsize=4)
 def _read_or_make_key(path: Path) -> bytes | None:
     try:
@@ -83,11 +93,9 @@ def _read_or_make_key(path: Path) -> bytes | None:
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(secrets.token_bytes(_KEY_BYTES))
-                os.link(aside, path)
-            except FileExistsError:
-                pass  # the other process was first: its key counts
+                _put_in_place(aside, path)
             finally:
-                aside.unlink()
+                aside.unlink(missing_ok=True)
         key = path.read_bytes()
     except OSError:
         return None

@@ -107,13 +107,15 @@ def _content(client: Client, source: DataSource, runs: Sequence[str] | None, tit
     ids = None if runs is None else [client.get_run(run).info.run_id for run in runs]
     table = source.search_runs(ids)
     details, sources = _details(source, table["runs"])
+    histories, note = _histories(source, table["runs"])
     return {
         "title": title,
         "generated_ms": time.time_ns() // 1_000_000,
         "nbtrack_version": __version__,
         "database": client.path.name,
         "runs": table,
-        "histories": _histories(source, table["runs"]),
+        "histories": histories,
+        "notes": [note] if note else [],
         "details": details,
         "sources": sources,
         "models": source.search_models(),
@@ -134,19 +136,25 @@ def _details(source: DataSource, runs: Sequence[JSON]) -> tuple[JSON, dict[str, 
     return details, {reference: text for text, reference in names.items()}
 
 
-def _histories(source: DataSource, runs: Sequence[JSON]) -> list[JSON]:
-    """Return the curves of all metrics that have more than one point."""
+def _histories(source: DataSource, runs: Sequence[JSON]) -> tuple[list[JSON], str]:
+    """Return the curves of the metrics with more than one point, and what is left out of them."""
     wanted = [
         (run["run_id"], key)
         for run in runs
         for key, summary in run["metrics"].items()
         if summary["count"] > 1
     ]
+    left_out = len(wanted) - _MAX_SERIES
+    note = (
+        f"Curves are kept of the newest runs only: {left_out:,} more are in the database."
+        if left_out > 0
+        else ""
+    )
     return [
         series
         for run_id, key in wanted[:_MAX_SERIES]
         for series in source.metric_history([run_id], key)
-    ]
+    ], note
 
 
 def _page(content: JSON) -> str:

@@ -155,3 +155,15 @@ def test_processes_that_make_the_key_at_once_agree(key_home: Path) -> None:
         process.stdin.flush()
     keys = {process.communicate(timeout=30)[0].strip() for process in processes}
     assert keys == {key_home.read_bytes().hex()}
+
+
+def test_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "seal.key"
+    key = seal._read_or_make_key(path)
+    assert key is not None
+    assert path.read_bytes() == key
+    assert [file.name for file in tmp_path.iterdir()] == ["seal.key"]

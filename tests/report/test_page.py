@@ -276,3 +276,22 @@ def test_a_front_end_that_was_not_built(
         write_report(tmp_path / "x.html", client=filled)
     assert "pip install" in (caught.value.hint or "")
     assert not (tmp_path / "x.html").exists()
+
+
+def test_curves_that_are_left_out_are_said(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "_script", lambda: "")
+    monkeypatch.setattr(page, "_MAX_SERIES", 2)
+    for name in ("old", "new"):
+        with client.start_run(name) as run:
+            for key in ("a", "b"):
+                run.log_metric(key, 1, 0)
+                run.log_metric(key, 2, 1)
+    content = page._content(client, page.DataSource(client), None, "t")
+    assert content["notes"] == [
+        "Curves are kept of the newest runs only: 2 more are in the database."
+    ]
+    assert {series["run_id"] for series in content["histories"]} == {run.run_id}
+    monkeypatch.setattr(page, "_MAX_SERIES", 4)
+    assert page._content(client, page.DataSource(client), None, "t")["notes"] == []

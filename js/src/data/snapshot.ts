@@ -21,6 +21,7 @@ export interface Snapshot {
   details: Record<string, Omit<RunDetails, "cell" | "run"> & { cell: SnapshotCell | null }>;
   models: RegisteredModel[];
   sources?: Record<string, string>;
+  notes?: string[];
 }
 
 export function snapshotSource(data: Snapshot, plotly: unknown): DataSource {

@@ -16,8 +16,8 @@ function start(): void {
   style.textContent = styles;
   document.head.append(style);
   document.documentElement.classList.add("nbt-page");
-  const { title, generated_ms, nbtrack_version, database } = data;
-  const spec: ReportSpec = { title, generated_ms, nbtrack_version, database };
+  const { title, generated_ms, nbtrack_version, database, notes = [] } = data;
+  const spec: ReportSpec = { title, generated_ms, nbtrack_version, database, notes };
   root.replaceChildren();
   const view = keep(root, mountReport, snapshotSource(data, Plotly), spec, COMPARE_STATE);
   addEventListener("beforeprint", () => view.update({ spec: { ...spec, print: true } }));

@@ -12,6 +12,8 @@ export interface ReportSpec extends CompareSpec {
   generated_ms: number;
   nbtrack_version: string;
   database: string;
+  /** What the report leaves out, said aloud. */
+  notes?: string[];
 }
 
 export function Report({ source, spec, state, onState }: ViewProps<ReportSpec, CompareState>) {
@@ -32,6 +34,11 @@ export function Report({ source, spec, state, onState }: ViewProps<ReportSpec, C
           <span>nbtrack {oneLine(spec.nbtrack_version, 40)}</span>
         </p>
       </header>
+      {spec.notes?.map((note) => (
+        <p class="nbt-note" key={note}>
+          {note}
+        </p>
+      ))}
       {runs.data && models.data && <Glance runs={runs.data.runs} models={models.data.length} />}
       <h2>Runs</h2>
       <Compare source={source} spec={inner} state={state} onState={onState} />
@@ -49,7 +56,7 @@ function Glance({ runs, models }: { runs: RunRow[]; models: number }) {
     ["Runs", runs.length.toLocaleString("en")],
     ...counted("Failed", failed),
     ...counted("Stopped", stopped),
-    ["Time in fits", formatDuration(time)],
+    ["Time in runs", formatDuration(time)],
     ["Registered models", models.toLocaleString("en")],
   ];
   return (
