@@ -38,6 +38,8 @@ from nbtrack.types import (
     RunStatus,
 )
 
+IsAlive = Callable[[str, int, str, int], bool]
+
 _SMALL = 200  # about what a record without text weighs, in bytes
 _MIN_PREFIX = 4
 
@@ -287,7 +289,7 @@ class SessionKeeper:
         Tells from machine, pid, process start and last heartbeat whether a process lives.
     """
 
-    def __init__(self, session: Session, is_alive: Callable[[str, int, str, int], bool]) -> None:
+    def __init__(self, session: Session, is_alive: IsAlive) -> None:
         self._session = session
         self._is_alive = is_alive
 
@@ -351,11 +353,15 @@ class SqliteStore:
         Where records go: the writer of the file.
     reader
         Read-only connections to the same file.
+    is_alive
+        Tells from machine, pid, process start and last heartbeat whether a process lives. A run
+        of a dead one is read as KILLED, also before somebody who writes has closed it.
     """
 
-    def __init__(self, sink: RecordSink, reader: Reader) -> None:
+    def __init__(self, sink: RecordSink, reader: Reader, is_alive: IsAlive) -> None:
         self._sink = sink
         self._reader = reader
+        self._is_alive = is_alive
 
     # -- writing
 
@@ -547,7 +553,8 @@ class SqliteStore:
 
     def _runs(self, clause: str, args: tuple[Any, ...]) -> list[Run]:
         rows = self._read(
-            "SELECT r.*, x.name AS experiment_name, e.execution_count, s.notebook FROM runs r"
+            "SELECT r.*, x.name AS experiment_name, e.execution_count, s.notebook, s.machine,"
+            " s.pid, s.process_start, s.heartbeat_ms FROM runs r"
             " JOIN experiments x USING (experiment_id)"
             " LEFT JOIN cell_executions e USING (execution_id)"
             f" LEFT JOIN sessions s ON s.session_id = r.session_id {clause}",
@@ -566,11 +573,27 @@ class SqliteStore:
             " FROM models",
             ids,
         )
+        killed = self._killed(rows)
         return [
-            _run(row, params[key], tags[key], metrics[key], models[key])
+            _run(row, params[key], tags[key], metrics[key], models[key], killed_ms=killed.get(key))
             for row in rows
             if (key := row["run_id"])
         ]
+
+    def _killed(self, rows: Sequence[sqlite3.Row]) -> dict[str, int]:
+        """Return when the runs ended that are RUNNING but whose process is dead, by id."""
+        alive: dict[str, bool] = {}  # by session
+        killed = {}
+        for row in rows:
+            session = row["session_id"]
+            if row["status"] != RunStatus.RUNNING or session is None:
+                continue
+            if session not in alive:
+                process = (row["machine"], row["pid"], row["process_start"], row["heartbeat_ms"])
+                alive[session] = self._is_alive(*process)
+            if not alive[session]:
+                killed[row["run_id"]] = max(row["start_time"], row["heartbeat_ms"])
+        return killed
 
     def _by_run(self, select: str, ids: str) -> defaultdict[str, list[sqlite3.Row]]:
         """Return the rows of a table that belong to some runs, by run, in the order of keys."""
@@ -588,6 +611,8 @@ def _run(
     tags: Iterable[sqlite3.Row],
     metrics: Iterable[sqlite3.Row],
     models: Iterable[sqlite3.Row],
+    *,
+    killed_ms: int | None,
 ) -> Run:
     summaries = {
         m["key"]: MetricSummary(
@@ -608,9 +633,9 @@ def _run(
             run_name=row["run_name"],
             experiment_id=str(row["experiment_id"]),
             experiment_name=row["experiment_name"],
-            status=RunStatus(row["status"]),
+            status=RunStatus(row["status"]) if killed_ms is None else RunStatus.KILLED,
             start_time=row["start_time"],
-            end_time=row["end_time"],
+            end_time=row["end_time"] if killed_ms is None else killed_ms,
             user_id=row["user_id"],
             lifecycle_stage=LifecycleStage(row["lifecycle_stage"]),
             artifact_uri=f"runs:/{row['run_id']}",

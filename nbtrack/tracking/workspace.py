@@ -42,7 +42,7 @@ class Workspace:
             on_idle=self._beat,
         )
         reader = Reader(path)
-        self.store: Store = SqliteStore(self.writer, reader)
+        self.store: Store = SqliteStore(self.writer, reader, is_alive)
         self.artifacts: ArtifactStore = SqliteArtifacts(self.writer, reader)
         self.registry: Registry = SqliteRegistry(self.writer, reader)
         self._stored = 0  # executions that are in the store, or on their way

@@ -11,6 +11,7 @@ import pytest
 from nbtrack.db import Reader
 from nbtrack.store import Session, SessionKeeper, SqliteStore, Writer
 from nbtrack.testing.store_contract import StoreContract
+from nbtrack.types import RunStatus
 
 
 def make_session(session_id: str = "s1", **changes: object) -> Session:
@@ -28,6 +29,10 @@ def make_session(session_id: str = "s1", **changes: object) -> Session:
     return Session(**(facts | changes))  # type: ignore[arg-type]
 
 
+def alive(*_process: object) -> bool:
+    return True
+
+
 class TestSqliteStore(StoreContract):
     @pytest.fixture
     def troubles(self) -> list[str]:
@@ -38,7 +43,7 @@ class TestSqliteStore(StoreContract):
         path = tmp_path / "nbtrack.db"
         keeper = SessionKeeper(make_session(), lambda *_: True)
         writer = Writer(path, on_trouble=troubles.append, on_open=keeper.opened)
-        yield SqliteStore(writer, Reader(path))
+        yield SqliteStore(writer, Reader(path), alive)
         writer.close()
 
     @pytest.fixture
@@ -68,8 +73,8 @@ class TestSqliteStore(StoreContract):
         assert abs(default.creation_time - before) < 60_000
 
 
-@pytest.mark.parametrize(("alive", "status"), [(True, "RUNNING"), (False, "KILLED")])
-def test_runs_of_the_dead_are_closed(tmp_path: Path, alive: bool, status: str) -> None:
+@pytest.mark.parametrize(("lives", "status"), [(True, "RUNNING"), (False, "KILLED")])
+def test_runs_of_the_dead_are_closed(tmp_path: Path, lives: bool, status: str) -> None:
     path = tmp_path / "nbtrack.db"
     begin = StoreContract().begin
     first = Writer(
@@ -77,7 +82,7 @@ def test_runs_of_the_dead_are_closed(tmp_path: Path, alive: bool, status: str) -
         on_trouble=pytest.fail,
         on_open=SessionKeeper(make_session("s1"), lambda *_: True).opened,
     )
-    store = SqliteStore(first, Reader(path))
+    store = SqliteStore(first, Reader(path), alive)
     running = begin(store, session_id="s1", start_time=5)
     first.flush()
 
@@ -85,18 +90,39 @@ def test_runs_of_the_dead_are_closed(tmp_path: Path, alive: bool, status: str) -
 
     def is_alive(*process: object) -> bool:
         asked.append(process)
-        return alive
+        return lives
 
     keeper = SessionKeeper(make_session("s2", pid=2), is_alive)
     second = Writer(path, on_trouble=pytest.fail, on_open=keeper.opened)
-    other = SqliteStore(second, Reader(path))
+    other = SqliteStore(second, Reader(path), alive)
     begin(other, session_id="s2")
     info = other.get_run(running).info
     assert info.status == status
-    assert (info.end_time is None) == alive
+    assert (info.end_time is None) == lives
     assert [process[:3] for process in asked] == [("boot/ns", 1, "1")]
     first.close()
     second.close()
+
+
+def test_runs_of_the_dead_are_read_as_killed(tmp_path: Path) -> None:
+    """Also by those who only read, and write nothing down."""
+    path = tmp_path / "nbtrack.db"
+    keeper = SessionKeeper(make_session("s1"), alive)
+    writer = Writer(path, on_trouble=pytest.fail, on_open=keeper.opened)
+    store = SqliteStore(writer, Reader(path), alive)
+    running = StoreContract().begin(store, session_id="s1", start_time=5)
+    ended = StoreContract().begin(store, session_id="s1", start_time=5)
+    store.update_run(ended, status=RunStatus.FINISHED, end_time=6)
+    assert store.get_run(running).info.status is RunStatus.RUNNING
+    reading = SqliteStore(writer, Reader(path), lambda *_: False)
+    info = reading.get_run(running).info
+    heartbeat = Reader(path).rows("SELECT heartbeat_ms FROM sessions")[0][0]
+    assert (info.status, info.end_time) == (RunStatus.KILLED, heartbeat)
+    assert reading.get_run(ended).info.end_time == 6
+    assert (
+        Reader(path).rows("SELECT status FROM runs WHERE run_id = ?", (running,))[0][0] == "RUNNING"
+    )
+    writer.close()
 
 
 def test_a_heartbeat_is_noted(tmp_path: Path) -> None:
@@ -109,7 +135,7 @@ def test_a_heartbeat_is_noted(tmp_path: Path) -> None:
         beats.append(conn)
 
     writer = Writer(path, on_trouble=pytest.fail, on_open=keeper.opened, on_idle=beat, idle_s=0.02)
-    store = SqliteStore(writer, Reader(path))
+    store = SqliteStore(writer, Reader(path), alive)
     StoreContract().begin(store, session_id="s1")
     reader = Reader(path)
     writer.flush()

@@ -667,3 +667,5 @@ def test_a_log_that_was_deleted_is_told_and_not_written_to(path: Path, told: Tol
     assert "hint: Restart the kernel" in told[0]
     writer.close(0.1)
     assert told[1].startswith("1 records could not be stored.")
+    assert writer._conn is not None
+    writer._conn.close()  # ours to do here: the writer leaves it to the end of the process
