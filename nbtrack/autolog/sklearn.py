@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -128,7 +129,7 @@ def _wrap_fit(name: str, function: FunctionType) -> Callable[..., Any]:
 
 
 @dataclass(eq=False)
-class _Call:
+class _Call(ABC):
     """What fits and cross-validations have in common, as a `scope.Recorder`."""
 
     tracker: Tracker
@@ -177,8 +178,9 @@ class _Call:
         params = self.params()
         run.log_params(params, highlights=_chosen(self.estimator, params))
 
+    @abstractmethod
     def write(self, run: TrackedRun, result: Any) -> None:
-        raise NotImplementedError
+        """Write down what the call has brought."""
 
     def _log_inputs(self, run: TrackedRun) -> str | None:
         """Log the data; return the user's name for the features."""

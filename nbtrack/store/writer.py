@@ -74,9 +74,8 @@ class Writer:
         Called once per distinct cause, with a sentence for the user, from the writer's thread.
     on_open
         Called with the connection whenever the file was opened, before anything is written.
-    on_idle
-        Called with the connection about every ten seconds while the writer has nothing to do
-        (the heartbeat).
+    on_beat
+        Called with the connection every `beat_s` seconds, as long as the file is there.
     """
 
     def __init__(
@@ -85,14 +84,14 @@ class Writer:
         *,
         on_trouble: Callable[[str], None],
         on_open: Callable[[Connection], None] | None = None,
-        on_idle: Callable[[Connection], None] | None = None,
-        idle_s: float = 10.0,
+        on_beat: Callable[[Connection], None] | None = None,
+        beat_s: float = 10.0,
     ) -> None:
         self.path = path
         self._on_trouble = on_trouble
         self._on_open = on_open
-        self._on_idle = on_idle
-        self._idle_s = idle_s
+        self._on_beat = on_beat
+        self._beat_s = beat_s
         self._told: set[str] = set()
         self._conn: Connection | None = None
         self._identity: tuple[int, int] | None = None  # of the file that is open
@@ -240,34 +239,37 @@ class Writer:
 
     def _run(self) -> None:
         wait = _RETRY_S[0]
+        beat = time.monotonic() + self._beat_s
         while True:
             with self._changed:
-                while not self._queue and not self._closed:
-                    if not self._changed.wait(self._idle_s) and self._identity is not None:
-                        break
+                while not self._queue and not self._closed and time.monotonic() < beat:
+                    self._changed.wait(beat - time.monotonic())
                 if self._closed:
                     return
-                idle = not self._queue
-                if not idle and not self._urgent:
+                waiting = bool(self._queue)
+                if waiting and not self._urgent:
                     self._changed.wait(COMMIT_INTERVAL_S)
                 self._urgent = False
-            if idle:
-                self._beat()
-            elif self._write_batch():
+            if not waiting or self._write_batch():
                 wait = _RETRY_S[0]
             else:
                 with self._changed:
                     if not self._closed:
                         self._changed.wait(wait)
                 wait = min(2 * wait, _RETRY_S[1])
+            # Also between batches: a process that logs without a pause is alive, too.
+            if time.monotonic() >= beat:
+                self._beat()
+                beat = time.monotonic() + self._beat_s
 
     def _beat(self) -> None:
         # Not for a file that is gone: a heartbeat must not make a new one.
-        if self._on_idle is not None and file_identity(self.path) == self._identity:
+        identity = self._identity
+        if self._on_beat is not None and identity and file_identity(self.path) == identity:
             # A missed heartbeat is no news: the next one comes, and a real trouble with the
             # file shows when something is to be written.
             with contextlib.suppress(DatabaseError, NbtrackError), self._using:
-                self._on_idle(self._open())
+                self._on_beat(self._open())
 
     def _write_batch(self) -> bool:
         """Commit up to `_BATCH` records; return whether the file took them."""

@@ -39,7 +39,7 @@ class Workspace:
             path,
             on_trouble=notices.warn,
             on_open=self._opened,
-            on_idle=self._beat,
+            on_beat=self._beat,
         )
         reader = Reader(path)
         self.store: Store = SqliteStore(self.writer, reader, is_alive)

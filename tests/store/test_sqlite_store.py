@@ -134,7 +134,7 @@ def test_a_heartbeat_is_noted(tmp_path: Path) -> None:
         keeper.beat(conn)  # type: ignore[arg-type]
         beats.append(conn)
 
-    writer = Writer(path, on_trouble=pytest.fail, on_open=keeper.opened, on_idle=beat, idle_s=0.02)
+    writer = Writer(path, on_trouble=pytest.fail, on_open=keeper.opened, on_beat=beat, beat_s=0.02)
     store = SqliteStore(writer, Reader(path), alive)
     StoreContract().begin(store, session_id="s1")
     reader = Reader(path)

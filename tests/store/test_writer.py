@@ -669,3 +669,19 @@ def test_a_log_that_was_deleted_is_told_and_not_written_to(path: Path, told: Tol
     assert told[1].startswith("1 records could not be stored.")
     assert writer._conn is not None
     writer._conn.close()  # ours to do here: the writer leaves it to the end of the process
+
+
+def test_the_heart_beats_also_while_records_come_without_a_pause(path: Path) -> None:
+    beats: list[float] = []
+    writer = Writer(
+        path,
+        on_trouble=pytest.fail,
+        on_beat=lambda _conn: beats.append(time.monotonic()),
+        beat_s=0.05,
+    )
+    end = time.monotonic() + 0.6
+    while time.monotonic() < end:
+        writer.submit(Row(1))
+        time.sleep(0.001)
+    writer.close()
+    assert len(beats) >= 3
