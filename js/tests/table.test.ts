@@ -114,7 +114,10 @@ describe("columns", () => {
   });
 
   it("take keys that objects inherit for names like any other", () => {
-    const runs = [run("a", { params: { constructor: "1" } }), run("b")];
+    const runs = [
+      run("a", { params: { constructor: "1" } }),
+      run("b", { params: { constructor: "2" } }),
+    ];
     const keys = paramKeys(runs);
     expect(keys).toEqual(["constructor"]);
     expect(differing(runs, keys)).toEqual(["constructor"]);
@@ -125,12 +128,12 @@ describe("columns", () => {
     expect(sorted.map((row) => row.run_id)).toEqual(["a", "b"]);
   });
 
-  it("leave out what is the same in all runs, and count missing as different", () => {
+  it("leave out what is the same in all runs that have it", () => {
     const runs = [
       run("a", { params: { same: "1", other: "1", some: "x" } }),
       run("b", { params: { same: "1", other: "2" } }),
     ];
-    expect(differing(runs, ["same", "other", "some"])).toEqual(["other", "some"]);
+    expect(differing(runs, ["same", "other", "some"])).toEqual(["other"]);
     expect(differing(runs.slice(0, 1), ["same"])).toEqual(["same"]);
   });
 

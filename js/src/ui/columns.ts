@@ -175,10 +175,17 @@ export function classOf(run: RunRow): string | undefined {
   return model && (model.model_class.split(".").at(-1) || model.flavor);
 }
 
-/** Parameters that are not the same in all these runs; a missing one differs from any value. */
+/**
+ * Parameters of which these runs have different values. One that only some have, all with the same
+ * value, tells no more than the model's class: a forest's thirty would hide a pipeline's three.
+ */
 export function differing(runs: RunRow[], keys: string[]): string[] {
   if (runs.length < 2) return keys;
-  return keys.filter((key) => new Set(runs.map((run) => own(run.params, key))).size > 1);
+  return keys.filter((key) => {
+    const values = new Set(runs.map((run) => own(run.params, key)));
+    values.delete(undefined);
+    return values.size > 1;
+  });
 }
 
 /** Whether the runs' models are worth a column: there are some, and, if asked, of several classes. */
