@@ -5,7 +5,6 @@
     NbtrackError
     ├── InvalidParameterError      a value that cannot be accepted (also a ValueError)
     ├── NotFoundError              no such run, experiment, artifact or model (a LookupError)
-    ├── AlreadyExistsError         a name that is taken
     ├── StoreError                 the database cannot be read or written just now
     │   ├── ForeignDatabaseError   the file is a database, but not one of nbtrack's
     │   ├── CorruptDatabaseError   the file is damaged, or no database at all
@@ -56,10 +55,6 @@ class InvalidParameterError(NbtrackError, ValueError):
 
 class NotFoundError(NbtrackError, LookupError):
     """There is no such experiment, run, metric, artifact, model or version."""
-
-
-class AlreadyExistsError(NbtrackError):
-    """The name is taken."""
 
 
 class StoreError(NbtrackError):

@@ -66,7 +66,6 @@ class Experiment:
     lifecycle_stage: LifecycleStage
     creation_time: int
     last_update_time: int
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,6 @@ class ActiveRun:
         self.metrics: dict[str, float] = {}
         self.tags: dict[str, str] = {}
         self.highlights: dict[str, None] = {}
-        self.has_model = False
 
     def __repr__(self) -> str:
         return f"<ActiveRun {self.run_name} {self.run_id[:8]} {self.status}>"
@@ -193,7 +192,6 @@ class ActiveRun:
                 created_ms=_now_ms(),
             )
         )
-        self.has_model = True
         self._changed()
 
     # -- life

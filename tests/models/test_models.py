@@ -125,7 +125,6 @@ def test_a_model_is_kept_as_it_was(client: Client) -> None:
     assert loaded.predict([[0.0], [3.0]]).tolist() == [0, 1]
     (info,) = client.get_run("r").models
     assert info.model_class == "sklearn.linear_model._logistic.LogisticRegression"
-    assert run.has_model
 
 
 def test_a_class_of_the_notebook_loads_in_a_fresh_process(tmp_path: Path) -> None:
@@ -175,7 +174,6 @@ def test_a_model_that_is_too_large(client: Client, monkeypatch: pytest.MonkeyPat
         run.log_model(bytes(2 * MB), "sklearn")
     assert client.get_run("r").models == ()
     assert client.list_artifacts("r") == []
-    assert not run.has_model
 
 
 def test_a_bounded_buffer_stops_before_it_is_full() -> None:
