@@ -229,7 +229,8 @@ def _set_up(conn: sqlite3.Connection, path: Path) -> None:
             migrate(conn)
             conn.execute("COMMIT")
         except BaseException:
-            conn.execute("ROLLBACK")
+            if conn.in_transaction:  # a full disk has ended it already
+                conn.execute("ROLLBACK")
             raise
     _set_wal(conn)
     conn.execute("PRAGMA synchronous = NORMAL")

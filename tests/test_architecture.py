@@ -22,7 +22,7 @@ LAYERS = (
     ("store", "artifacts", "models", "provenance"),
     ("registry",),
     ("tracking",),
-    ("autolog", "projects", "serving", "datasource", "htmlview"),
+    ("autolog", "projects", "serving", "bundles", "datasource", "htmlview"),
     ("widgets", "report", "server", "testing"),
     ("ipython", "cli", "__init__"),
     ("__main__",),

@@ -14,13 +14,13 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 from nbtrack import htmlview
 from nbtrack._version import __version__
+from nbtrack.bundles import read_bundle
 from nbtrack.datasource import JSON, DataSource
-from nbtrack.errors import InvalidParameterError, NbtrackError
+from nbtrack.errors import InvalidParameterError
 from nbtrack.tracking import Client
 from nbtrack.tracking.fluent import default_client
 
@@ -176,13 +176,7 @@ def _page(content: JSON) -> str:
 
 
 def _script() -> str:
-    try:
-        text = (files("nbtrack") / "static" / "report.js").read_text("utf-8")
-    except FileNotFoundError:
-        raise NbtrackError(
-            "The front end of this nbtrack was not built (report.js is missing).",
-            hint="Install it: pip install nbtrack, or in a source tree: pip install -e .",
-        ) from None
+    text = read_bundle("report.js")
     # A closing tag within a string of the script would end the element. The HTML parser also
     # makes one newline of each line end, before the hash of the policy is compared.
     text = re.sub("</(?=script)", r"<\\/", text, flags=re.IGNORECASE)

@@ -310,7 +310,8 @@ class SessionKeeper:
                     )
             conn.execute("COMMIT")
         except BaseException:
-            conn.execute("ROLLBACK")
+            if conn.in_transaction:  # a full disk has ended it already
+                conn.execute("ROLLBACK")
             raise
 
     def beat(self, conn: sqlite3.Connection) -> None:

@@ -11,14 +11,15 @@ import anywidget
 import traitlets
 
 from nbtrack import htmlview
-from nbtrack.datasource import DataSource
+from nbtrack.bundles import read_bundle
+from nbtrack.datasource import MAX_RUNS, DataSource
 from nbtrack.provenance.cells import current_cell
 from nbtrack.tracking import Client
 from nbtrack.tracking.events import subscribe, unsubscribe
 from nbtrack.tracking.fluent import default_client
 from nbtrack.tracking.frames import people_frame
 from nbtrack.types import Run
-from nbtrack.widgets.transport import Transport, static_text
+from nbtrack.widgets.transport import Transport
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,7 @@ class CompareWidget(anywidget.AnyWidget):
         self._client = client
         self._run_ids = ids
         spec = {"title": None, "metric": metric, "run_ids": ids, "view": "compare"}
-        super().__init__(_esm=static_text("widget.js"), spec=spec, selected=[])
+        super().__init__(_esm=read_bundle("widget.js"), spec=spec, selected=[])
         self._transport = Transport(DataSource(client), self.send, self._take_state)
         self.on_msg(lambda _widget, content, _buffers: self._transport.receive(content))
         _answer_while_busy(self)
@@ -74,7 +75,7 @@ class CompareWidget(anywidget.AnyWidget):
         self.selected = [str(run_id) for run_id in selected] if isinstance(selected, list) else []
 
     def _runs(self, ids: Sequence[str] | None) -> list[Run]:
-        return self._client.search_runs(runs=ids, max_results=10_000)
+        return self._client.search_runs(runs=ids, max_results=MAX_RUNS)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Return the widget, and beside it what a saved notebook shows without a kernel."""

@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
+from nbtrack.bundles import read_bundle
 from nbtrack.datasource import DataSource
 from nbtrack.errors import InvalidParameterError, NbtrackError
 
@@ -94,22 +94,4 @@ class Transport:
 def _bundle(name: str) -> bytes:
     if name not in _BUNDLES:
         raise InvalidParameterError(f"There is no bundle {name!r}.")
-    return gzip.compress(static_text(f"{name}.js").encode(), compresslevel=6, mtime=0)
-
-
-@lru_cache(maxsize=4)
-def static_text(name: str) -> str:
-    """Return a built file of the front end.
-
-    Raises
-    ------
-    NbtrackError
-        It was not built: nbtrack runs from a source tree that was never installed.
-    """
-    try:
-        return (files("nbtrack") / "static" / name).read_text("utf-8")
-    except FileNotFoundError:
-        raise NbtrackError(
-            f"The front end of this nbtrack was not built ({name} is missing).",
-            hint="Install it: pip install nbtrack, or in a source tree: pip install -e .",
-        ) from None
+    return gzip.compress(read_bundle(f"{name}.js").encode(), compresslevel=6, mtime=0)

@@ -362,3 +362,21 @@ def test_nothing_is_logged_inside_a_fit(tracker):
     Checking().fit(*load_iris(return_X_y=True))
     (run,) = tracker.runs
     assert list(run.metrics) == ["fit_time_s"]
+
+
+def test_a_metric_that_the_library_computes_is_not_the_users(tracker):
+    """`score` of a model without a run calls accuracy_score with another model's prediction."""
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+
+    from nbtrack import autolog
+
+    X, y = load_iris(return_X_y=True)
+    autolog.disable()
+    stranger = LogisticRegression(max_iter=500).fit(X, y)
+    autolog.enable(tracker)
+    known = LogisticRegression(max_iter=500).fit(X, y)
+    predicted = known.predict(X)
+    assert stranger.score(X, predicted) == 1
+    (run,) = tracker.runs
+    assert set(run.metrics) == {"fit_time_s"}

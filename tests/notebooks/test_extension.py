@@ -302,7 +302,10 @@ TROUBLE = {
     "c = nbtrack.db.connect_writer(p); c.execute('BEGIN EXCLUSIVE')",
     # A folder that cannot be written, for root too.
     "unwritable": "%env NBTRACK_DB=/proc/self/nbtrack.db",
-    "full": "%env NBTRACK_DB=/dev/full",
+    # No file may grow beyond this: what a full disk says, but for this kernel only.
+    "full": "import resource\n"
+    "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))",
+    "device": "%env NBTRACK_DB=/dev/full",
 }
 SAYS = {
     "foreign": "not one of nbtrack's",
@@ -310,7 +313,8 @@ SAYS = {
     "newer": "schema 99",
     "locked": "is locked by another process",
     "unwritable": "nbtrack.db",
-    "full": "/dev/full",
+    "full": "cannot be written",
+    "device": "/dev/full",
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from nbtrack import bundles
 from nbtrack.errors import InvalidParameterError, NbtrackError, NotFoundError
 from nbtrack.report import page, write_report
 from nbtrack.tracking import Client
@@ -60,7 +61,7 @@ def script(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_
     package = tmp_path / "package"
     (package / "static").mkdir(parents=True)
     (package / "static" / "report.js").write_bytes(text.encode())
-    monkeypatch.setattr(page, "files", lambda _: package)
+    monkeypatch.setattr(bundles, "files", lambda _: package)
     monkeypatch.setattr(page, "__version__", "1.2.3")
     return text
 
@@ -271,7 +272,7 @@ def test_a_run_that_is_not_there(filled: Client, tmp_path: Path) -> None:
 def test_a_front_end_that_was_not_built(
     filled: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page, "files", lambda _: tmp_path)
+    monkeypatch.setattr(bundles, "files", lambda _: tmp_path)
     with pytest.raises(NbtrackError, match=r"was not built \(report\.js is missing\)") as caught:
         write_report(tmp_path / "x.html", client=filled)
     assert "pip install" in (caught.value.hint or "")
