@@ -7,13 +7,19 @@ needs one.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from nbtrack import packing
 
 if TYPE_CHECKING:
     import sqlite3
 
     from sqlite_utils import Database
+
+_CHUNK = 8192  # most points of a chunk
 
 _FIRST = (
     """
@@ -236,7 +242,226 @@ def _m001_first(db: Database) -> None:
         db.conn.execute(statement)
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (_m001_first,)
+# Runs get a number: 4 bytes instead of 33 in every row that belongs to one. Points are packed
+# into chunks. What refers to a run by its id is made anew, because the id is no longer the key.
+_REBUILT = {
+    "runs": """
+    CREATE TABLE new_runs (
+        run_no          INTEGER PRIMARY KEY,   -- in the order of their coming; of this file only
+        run_id          TEXT NOT NULL UNIQUE,  -- 32 hex digits
+        run_name        TEXT NOT NULL,
+        experiment_id   INTEGER NOT NULL REFERENCES experiments,
+        parent_run_id   TEXT,                  -- may be in a file that this one was taken out of
+        session_id      TEXT REFERENCES sessions,
+        execution_id    TEXT,                  -- the cell that made it
+        status          TEXT NOT NULL,         -- RUNNING, SCHEDULED, FINISHED, FAILED, KILLED
+        start_time      INTEGER NOT NULL,
+        end_time        INTEGER,
+        user_id         TEXT NOT NULL,
+        lifecycle_stage TEXT NOT NULL DEFAULT 'active',  -- active, deleted
+        deleted_time    INTEGER,               -- when it was put into the trash
+        error           TEXT                   -- traceback of a failed run
+    ) STRICT
+    """,
+    "params": """
+    CREATE TABLE new_params (
+        run_no INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        key    TEXT NOT NULL,
+        value  TEXT NOT NULL,
+        PRIMARY KEY (run_no, key)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "tags": """
+    CREATE TABLE new_tags (
+        run_no INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        key    TEXT NOT NULL,
+        value  TEXT NOT NULL,
+        PRIMARY KEY (run_no, key)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "metrics": """
+    CREATE TABLE new_metrics ( -- summary of each metric, so that tables never read histories
+        metric_id       INTEGER PRIMARY KEY,
+        run_no          INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        key             TEXT NOT NULL,
+        last            REAL,              -- NULL is NaN here and below: SQLite has no NaN
+        last_step       INTEGER NOT NULL,
+        last_timestamp  INTEGER NOT NULL,
+        first           REAL,
+        first_step      INTEGER NOT NULL,
+        first_timestamp INTEGER NOT NULL,
+        min             REAL,
+        max             REAL,
+        count           INTEGER NOT NULL,
+        UNIQUE (run_no, key)
+    ) STRICT
+    """,
+    "run_inputs": """
+    CREATE TABLE new_run_inputs (
+        run_id     TEXT NOT NULL REFERENCES runs (run_id) ON DELETE CASCADE,
+        dataset_id INTEGER NOT NULL REFERENCES datasets,
+        context    TEXT NOT NULL,                -- train, target, eval ...
+        tags       TEXT NOT NULL DEFAULT '{}',   -- JSON: other tags of this input
+        PRIMARY KEY (run_id, dataset_id, context)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "artifacts": """
+    CREATE TABLE new_artifacts ( -- files of a run
+        run_id TEXT NOT NULL REFERENCES runs (run_id) ON DELETE CASCADE,
+        path   TEXT NOT NULL,       -- relative, with /
+        digest TEXT NOT NULL REFERENCES blobs,
+        PRIMARY KEY (run_id, path)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "models": """
+    CREATE TABLE new_models ( -- model directories among the artifacts of a run
+        model_id      TEXT PRIMARY KEY,
+        run_id        TEXT NOT NULL REFERENCES runs (run_id) ON DELETE CASCADE,
+        artifact_path TEXT NOT NULL,
+        flavor        TEXT NOT NULL,     -- sklearn ...
+        model_class   TEXT NOT NULL,     -- module.Class
+        size_bytes    INTEGER NOT NULL,
+        created_ms    INTEGER NOT NULL,
+        UNIQUE (run_id, artifact_path)
+    ) STRICT
+    """,
+    "model_versions": """
+    CREATE TABLE new_model_versions (
+        name               TEXT NOT NULL REFERENCES registered_models,
+        version            INTEGER NOT NULL,
+        run_id             TEXT REFERENCES runs (run_id),
+        source             TEXT NOT NULL,     -- runs:/<run id>/<artifact path>
+        creation_timestamp INTEGER NOT NULL,
+        user_id            TEXT NOT NULL,
+        PRIMARY KEY (name, version)
+    ) STRICT
+    """,
+}
+_COPIED = {
+    "runs": "INSERT INTO new_runs (run_no, run_id, run_name, experiment_id, parent_run_id, session_id,"
+    " execution_id, status, start_time, end_time, user_id, lifecycle_stage, error)"
+    " SELECT rowid, run_id, run_name, experiment_id, parent_run_id, session_id, execution_id,"
+    " status, start_time, end_time, user_id, lifecycle_stage, error FROM runs",
+    "params": "INSERT INTO new_params SELECT r.run_no, t.key, t.value FROM params t"
+    " JOIN new_runs r USING (run_id)",
+    "tags": "INSERT INTO new_tags SELECT r.run_no, t.key, t.value FROM tags t"
+    " JOIN new_runs r USING (run_id)",
+    "metrics": "INSERT INTO new_metrics SELECT metric_id, r.run_no, key, last, last_step,"
+    " last_timestamp, first, first_step, first_timestamp, min, max, count"
+    " FROM metrics JOIN new_runs r USING (run_id)",
+    "run_inputs": "INSERT INTO new_run_inputs (run_id, dataset_id, context)"
+    " SELECT run_id, dataset_id, context FROM run_inputs",
+    "artifacts": "INSERT INTO new_artifacts SELECT run_id, path, digest FROM artifacts",
+    "models": "INSERT INTO new_models SELECT model_id, run_id, artifact_path, flavor, model_class,"
+    " size_bytes, created_ms FROM models",
+    "model_versions": "INSERT INTO new_model_versions SELECT name, version, run_id, source,"
+    " creation_timestamp, user_id FROM model_versions",
+}
+_CORE = (
+    "CREATE INDEX runs_by_start ON runs (start_time DESC, run_id)",
+    "CREATE INDEX runs_by_experiment ON runs (experiment_id, start_time DESC, run_id)",
+    "CREATE INDEX runs_running ON runs (status) WHERE status = 'RUNNING'",
+    "CREATE INDEX runs_by_name ON runs (run_name)",
+    "CREATE INDEX runs_by_parent ON runs (parent_run_id) WHERE parent_run_id IS NOT NULL",
+    "CREATE INDEX metrics_by_last ON metrics (key, last, run_no)",
+    "CREATE INDEX params_by_key ON params (key, run_no)",
+    "CREATE INDEX tags_by_key ON tags (key, run_no)",
+    """
+    CREATE TABLE metric_chunks ( -- points of a metric, packed: see nbtrack/packing.py
+        chunk_id  INTEGER PRIMARY KEY,
+        metric_id INTEGER NOT NULL REFERENCES metrics ON DELETE CASCADE,
+        count     INTEGER NOT NULL,
+        data      BLOB NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX chunks_by_metric ON metric_chunks (metric_id, chunk_id, count)",
+    """
+    CREATE TABLE param_history ( -- values that a param had before it was logged again
+        run_no  INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        key     TEXT NOT NULL,
+        value   TEXT NOT NULL,
+        time_ms INTEGER NOT NULL   -- when it was replaced
+    ) STRICT
+    """,
+    "CREATE INDEX param_history_by_run ON param_history (run_no, key)",
+    """
+    CREATE TABLE model_metrics ( -- points that were logged for a model or on a dataset
+        run_no         INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        key            TEXT NOT NULL,
+        value          REAL,              -- NULL is NaN
+        step           INTEGER NOT NULL,
+        timestamp      INTEGER NOT NULL,
+        model_id       TEXT,
+        dataset_name   TEXT,
+        dataset_digest TEXT
+    ) STRICT
+    """,
+    "CREATE INDEX model_metrics_by_run ON model_metrics (run_no, key)",
+    "CREATE INDEX model_metrics_by_model ON model_metrics (model_id) WHERE model_id IS NOT NULL",
+    """
+    CREATE TABLE shapes ( -- which keys the rows in sealed_runs have, in which order
+        shape_id INTEGER PRIMARY KEY,
+        keys     TEXT NOT NULL UNIQUE  -- JSON: array of texts
+    ) STRICT
+    """,
+    """
+    CREATE TABLE sealed_runs ( -- params, tags and metrics of runs that ended, as a table reads them
+        run_no       INTEGER PRIMARY KEY REFERENCES runs ON DELETE CASCADE,
+        param_shape  INTEGER NOT NULL REFERENCES shapes,
+        params       TEXT NOT NULL,  -- JSON: array of values
+        tag_shape    INTEGER NOT NULL REFERENCES shapes,
+        tags         TEXT NOT NULL,  -- JSON: array of values
+        metric_shape INTEGER NOT NULL REFERENCES shapes,
+        metrics      BLOB NOT NULL   -- of each metric: see nbtrack/store/sealing.py
+    ) STRICT
+    """,
+    """
+    CREATE TABLE experiment_tags (
+        experiment_id INTEGER NOT NULL REFERENCES experiments ON DELETE CASCADE,
+        key           TEXT NOT NULL,
+        value         TEXT NOT NULL,
+        PRIMARY KEY (experiment_id, key)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # Where artifacts go that are not kept in the file; empty: in the file.
+    "ALTER TABLE experiments ADD COLUMN artifact_location TEXT NOT NULL DEFAULT ''",
+    # Where the data came from, as JSON; empty: not known.
+    "ALTER TABLE datasets ADD COLUMN source TEXT NOT NULL DEFAULT ''",
+    # How much of the session's journal is in the file: see nbtrack/store/journal.py.
+    "ALTER TABLE sessions ADD COLUMN journaled INTEGER NOT NULL DEFAULT 0",
+)
+
+
+def _m002_core(db: Database) -> None:
+    """Number the runs, pack the points; room for histories, trash, tags of experiments."""
+    conn = db.conn
+    for create in _REBUILT.values():
+        conn.execute(create)
+    for copy in _COPIED.values():
+        conn.execute(copy)
+    points = conn.execute(
+        "SELECT metric_id, step, timestamp, value FROM metric_points"
+        " ORDER BY metric_id, step, timestamp, rowid"
+    ).fetchall()
+    conn.execute("DROP TABLE metric_points")
+    # Children first: dropping a table deletes its rows, and what refers to them.
+    for table in reversed(_REBUILT):
+        conn.execute(f"DROP TABLE {table}")
+    for table in _REBUILT:
+        conn.execute(f"ALTER TABLE new_{table} RENAME TO {table}")
+    for statement in _CORE:
+        conn.execute(statement)
+    for metric_id, rows in itertools.groupby(points, key=lambda row: row[0]):
+        for _, chunk in itertools.groupby(enumerate(rows), key=lambda pair: pair[0] // _CHUNK):
+            columns = list(zip(*(row[1:] for _, row in chunk), strict=True))
+            values = [math.nan if value is None else value for value in columns[2]]
+            conn.execute(
+                "INSERT INTO metric_chunks (metric_id, count, data) VALUES (?, ?, ?)",
+                (metric_id, len(values), packing.encode(columns[0], columns[1], values)),
+            )
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (_m001_first, _m002_core)
 LATEST = len(STEPS)
 
 
