@@ -94,9 +94,9 @@ class DataSource:
             {
                 "run_id": series.run_id,
                 "key": series.key,
-                "steps": series.steps,
-                "timestamps": series.timestamps,
-                "values": [number(value) for value in series.values],
+                "steps": series.steps.tolist(),
+                "timestamps": series.timestamps.tolist(),
+                "values": [number(value) for value in series.values.tolist()],
             }
             for series in self._client.metric_series(run_ids, key, max_points=MAX_POINTS)
         ]

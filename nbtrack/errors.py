@@ -4,6 +4,7 @@
 
     NbtrackError
     ├── InvalidParameterError      a value that cannot be accepted (also a ValueError)
+    ├── AlreadyExistsError         the name is taken (an InvalidParameterError)
     ├── NotFoundError              no such run, experiment, artifact or model (a LookupError)
     ├── StoreError                 the database cannot be read or written just now
     │   ├── ForeignDatabaseError   the file is a database, but not one of nbtrack's
@@ -51,6 +52,10 @@ class NbtrackError(Exception):
 
 class InvalidParameterError(NbtrackError, ValueError):
     """A value that cannot be accepted."""
+
+
+class AlreadyExistsError(InvalidParameterError):
+    """Something of that name is there already."""
 
 
 class NotFoundError(NbtrackError, LookupError):

@@ -358,8 +358,9 @@ _COPIED = {
     " creation_timestamp, user_id FROM model_versions",
 }
 _CORE = (
-    "CREATE INDEX runs_by_start ON runs (start_time DESC, run_id)",
-    "CREATE INDEX runs_by_experiment ON runs (experiment_id, start_time DESC, run_id)",
+    # Read backwards: newest first, and of one millisecond the one that came last.
+    "CREATE INDEX runs_by_start ON runs (start_time)",
+    "CREATE INDEX runs_by_experiment ON runs (experiment_id, start_time)",
     "CREATE INDEX runs_running ON runs (status) WHERE status = 'RUNNING'",
     "CREATE INDEX runs_by_name ON runs (run_name)",
     "CREATE INDEX runs_by_parent ON runs (parent_run_id) WHERE parent_run_id IS NOT NULL",
@@ -428,7 +429,31 @@ _CORE = (
     # Where the data came from, as JSON; empty: not known.
     "ALTER TABLE datasets ADD COLUMN source TEXT NOT NULL DEFAULT ''",
     # How much of the session's journal is in the file: see nbtrack/store/journal.py.
-    "ALTER TABLE sessions ADD COLUMN journaled INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN journal_records INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN journal_points INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX runs_by_session ON runs (session_id) WHERE status = 'RUNNING'",
+    """
+    CREATE TABLE unsealed_runs ( -- runs whose row in sealed_runs is to be made, once they ended
+        run_no INTEGER PRIMARY KEY REFERENCES runs ON DELETE CASCADE
+    ) STRICT
+    """,
+    "INSERT INTO unsealed_runs SELECT run_no FROM runs",
+    """
+    CREATE TRIGGER runs_begin_unsealed AFTER INSERT ON runs
+    BEGIN INSERT INTO unsealed_runs VALUES (NEW.run_no); END
+    """,
+    *(
+        f"""
+    CREATE TRIGGER {table}_{change.lower()}_unseals AFTER {change} ON {table}
+    BEGIN
+        DELETE FROM sealed_runs WHERE run_no = {row}.run_no;
+        INSERT INTO unsealed_runs SELECT run_no FROM runs WHERE run_no = {row}.run_no
+        AND NOT EXISTS (SELECT 1 FROM unsealed_runs WHERE run_no = {row}.run_no);
+    END
+    """
+        for table in ("params", "tags", "metrics")
+        for change, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD"))
+    ),
 )
 
 

@@ -6,10 +6,14 @@ or is one of MLflow's own (``start_time``, ``end_time``, ``timestamp``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class RunStatus(StrEnum):
@@ -22,6 +26,14 @@ class RunStatus(StrEnum):
     KILLED = "KILLED"
 
 
+class ViewType(StrEnum):
+    """Which of the runs or experiments a search looks at: those in the trash, or not."""
+
+    ACTIVE_ONLY = "ACTIVE_ONLY"
+    DELETED_ONLY = "DELETED_ONLY"
+    ALL = "ALL"
+
+
 class LifecycleStage(StrEnum):
     """Whether a run or an experiment is in the trash."""
 
@@ -31,12 +43,16 @@ class LifecycleStage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One point of a metric."""
+    """One point of a metric, and the model and the dataset that it was measured with, if told."""
 
     key: str
     value: float
     timestamp: int
     step: int
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,8 @@ class Experiment:
     lifecycle_stage: LifecycleStage
     creation_time: int
     last_update_time: int
+    artifact_location: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +103,8 @@ class Dataset:
         JSON-able description: columns or dtype.
     profile
         JSON-able facts: shape, bytes.
+    source
+        Where it came from: JSON text or a URI; empty where it is not known.
     """
 
     name: str
@@ -92,6 +112,7 @@ class Dataset:
     source_type: str
     schema: Mapping[str, Any]
     profile: Mapping[str, Any]
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +121,7 @@ class DatasetInput:
 
     dataset: Dataset
     context: str
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +193,60 @@ class RunData:
 
 
 @dataclass(frozen=True, slots=True)
+class RunInputs:
+    """The datasets that a run saw."""
+
+    dataset_inputs: tuple[DatasetInput, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
-    """A run as it is stored: ``run.info``, ``run.data``, as in MLflow."""
+    """A run as it is stored: ``run.info``, ``run.data``, ``run.inputs``, as in MLflow."""
 
     info: RunInfo
     data: RunData
+    inputs: RunInputs = RunInputs()
     models: tuple[ModelInfo, ...] = ()
     execution_count: int | None = None
     notebook: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery:
+    """Which runs, in which order: what a search is asked for.
+
+    Parameters
+    ----------
+    experiment_ids, run_ids
+        Only these; None: all.
+    filter
+        In the grammar of `nbtrack.store.search`; empty: all.
+    order_by
+        Keys with ASC or DESC; ties, and without any: newest first.
+    view_type
+        Whether runs in the trash are meant.
+    max_results, offset
+        The part of the result that is wanted.
+    """
+
+    experiment_ids: Sequence[str] | None = None
+    run_ids: Sequence[str] | None = None
+    filter: str = ""
+    order_by: Sequence[str] = ()
+    view_type: ViewType = ViewType.ACTIVE_ONLY
+    max_results: int = 1000
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentQuery:
+    """Which experiments, in which order; see `RunQuery`."""
+
+    filter: str = ""
+    order_by: Sequence[str] = ()
+    view_type: ViewType = ViewType.ACTIVE_ONLY
+    max_results: int = 1000
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,15 +260,48 @@ class RunDetail:
     environment: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MetricSeries:
-    """Points of one metric of one run, in the order of their steps."""
+    """Points of one metric of one run, in the order of their steps, as numpy arrays.
+
+    ``steps`` and ``timestamps`` are int64, ``values`` float64.
+    """
 
     run_id: str
     key: str
-    steps: list[int]
-    timestamps: list[int]
-    values: list[float]
+    steps: NDArray[np.int64]
+    timestamps: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunTable:
+    """Runs by columns: what a table or a frame of many runs is made of, without an object each.
+
+    Every column is as long as ``run_ids``. A param or tag that a run does not have is None.
+    """
+
+    run_ids: list[str]
+    info: Mapping[str, list[Any]]  # run_name, experiment_id, experiment_name, status, ...
+    params: Mapping[str, list[str | None]]
+    tags: Mapping[str, list[str | None]]
+    metrics: Mapping[str, MetricColumns]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricColumns:
+    """The summaries of one metric, a row for each run: numpy arrays.
+
+    ``count`` is 0 where a run does not have the metric; the values are NaN there.
+    """
+
+    last: NDArray[np.float64]
+    first: NDArray[np.float64]
+    min: NDArray[np.float64]
+    max: NDArray[np.float64]
+    last_step: NDArray[np.int64]
+    last_timestamp: NDArray[np.int64]
+    count: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,33 @@
 """What a store of runs guarantees, whichever database lies under it.
 
-The writing verbs return at once and never raise for the state of the database: what was handed
-over is stored in that order, as soon as the database takes it. `call`-like verbs (the ones that
-return something) and all reading verbs see everything that was written before them by this
-process, and raise `StoreError` when the database cannot answer. All verbs may be called from any
+There are three kinds of verbs. *Logging* verbs return at once and never raise for the state of the
+database: what was handed over is stored in that order, as soon as the database takes it, and is
+not lost when the process is killed. *Changing* verbs (`create_experiment`, `delete_tag` ...) return
+when the change is stored. They and the *reading* verbs see everything that this process handed over
+before, and raise `StoreError` when the database cannot answer. All verbs may be called from any
 thread. Returned values are copies: changing them changes nothing stored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nbtrack.types import (
     CellExecution,
     DatasetInput,
     Experiment,
+    ExperimentQuery,
+    LifecycleStage,
     Metric,
     MetricSeries,
     ModelInfo,
     Run,
     RunDetail,
+    RunQuery,
     RunStatus,
+    RunTable,
 )
 
 
@@ -43,7 +48,11 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """What a run is when it begins."""
+    """What a run is when it begins.
+
+    ``experiment_id`` names an experiment that is there; without it, ``experiment_name`` is made if
+    there is none of that name.
+    """
 
     run_id: str
     run_name: str
@@ -54,15 +63,17 @@ class NewRun:
     session_id: str | None = None
     parent_run_id: str | None = None
     execution_id: str | None = None
+    experiment_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Store(Protocol):
-    """Runs, params, metrics, tags, inputs and cells."""
+    """Experiments, runs, params, metrics, tags, inputs and cells."""
 
-    # -- writing
+    # -- logging
 
     def create_run(self, run: NewRun) -> None:
-        """Begin a run; its experiment is made if there is none of that name."""
+        """Begin a run."""
 
     def update_run(
         self,
@@ -73,13 +84,22 @@ class Store(Protocol):
         run_name: str | None = None,
         error: str | None = None,
     ) -> None:
-        """Change what is given; the rest stays."""
+        """Change what is given; the rest stays. RUNNING again takes the end time away."""
 
     def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
-        """Set params; a key that is there is overwritten."""
+        """Set params; a key that is there is overwritten, its old value kept in its history."""
+
+    def log_metric(self, run_id: str, key: str, value: float, step: int, timestamp: int) -> None:
+        """Add a point: the fastest verb of all, because training loops call it.
+
+        Raises
+        ------
+        struct.error
+            `step` or `timestamp` is no whole number of 64 bits, `value` no number.
+        """
 
     def log_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:
-        """Add points."""
+        """Add points, also such that belong to a model or a dataset."""
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags; a key that is there is overwritten."""
@@ -96,16 +116,94 @@ class Store(Protocol):
     def end_cell(self, execution_id: str, end_ms: int, outcome: str) -> None:
         """Note how the cell ended."""
 
+    # -- changing
+
+    def create_experiment(
+        self, name: str, *, artifact_location: str = "", tags: Mapping[str, str] | None = None
+    ) -> str:
+        """Make an experiment and return its id.
+
+        Raises
+        ------
+        AlreadyExistsError
+            There is one of that name, in the trash or not.
+        """
+
+    def rename_experiment(self, experiment_id: str, name: str) -> None:
+        """Give an experiment another name.
+
+        Raises
+        ------
+        NotFoundError, AlreadyExistsError
+            There is no such experiment; another one has that name.
+        """
+
+    def set_experiment_stage(self, experiment_id: str, stage: LifecycleStage) -> None:
+        """Put an experiment and its runs into the trash, or take them out of it.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such experiment in the other stage.
+        """
+
+    def set_experiment_tags(self, experiment_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of an experiment.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such experiment.
+        """
+
+    def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
+        """Take a tag off an experiment.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such experiment, or it has no such tag.
+        """
+
+    def set_run_stage(self, run_id: str, stage: LifecycleStage) -> None:
+        """Put a run into the trash, or take it out of it; again is harmless.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such run.
+        """
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Take a tag off a run.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such run, or it has no such tag.
+        """
+
     # -- reading
 
-    def get_experiment(self, name: str) -> Experiment | None:
+    def get_experiment(self, experiment_id: str) -> Experiment:
+        """Return an experiment, in the trash or not.
+
+        Raises
+        ------
+        NotFoundError
+            There is none with that id.
+        """
+
+    def get_experiment_by_name(self, name: str) -> Experiment | None:
         """Return the experiment of that name, in the trash or not."""
 
-    def search_experiments(self) -> list[Experiment]:
-        """Return all experiments that are not in the trash, newest first."""
+    def search_experiments(self, query: ExperimentQuery | None = None) -> list[Experiment]:
+        """Return experiments; without a query all that are not in the trash, newest first."""
 
     def resolve_run_id(self, text: str) -> str:
         """Return the id of the run that a full id, a unique prefix of one, or a name means.
+
+        A full id is found in the trash, too.
 
         Raises
         ------
@@ -125,19 +223,29 @@ class Store(Protocol):
     def get_run_detail(self, run_id: str) -> RunDetail:
         """Return a run with its inputs, artifacts, cell and environment."""
 
-    def search_runs(
-        self,
-        *,
-        experiment_names: Sequence[str] | None = None,
-        run_ids: Sequence[str] | None = None,
-        max_results: int = 1000,
-    ) -> list[Run]:
-        """Return runs that are not in the trash, newest first."""
+    def search_runs(self, query: RunQuery) -> list[Run]:
+        """Return runs, each as an object.
+
+        Raises
+        ------
+        InvalidParameterError
+            The filter or the order cannot be read.
+        """
+
+    def run_table(self, query: RunQuery) -> RunTable:
+        """Return runs by columns: much faster than `search_runs` where there are many."""
+
+    def param_history(self, run_id: str, key: str) -> list[str]:
+        """Return all values that a param of a run had, the present one last."""
 
     def metric_series(
-        self, run_ids: Sequence[str], key: str, *, max_points: int | None = None
+        self,
+        run_ids: Sequence[str],
+        keys: Sequence[str],
+        *,
+        max_points: int | None = None,
     ) -> list[MetricSeries]:
-        """Return the points of one metric of several runs, in the order of the runs.
+        """Return the points of some metrics of some runs, run by run; absent ones are left out.
 
         Parameters
         ----------
@@ -145,3 +253,6 @@ class Store(Protocol):
             About how many points of a series are wanted; smallest and largest value of each
             stretch are kept. None: all.
         """
+
+    def linked_metrics(self, run_id: str) -> list[Metric]:
+        """Return the points of a run that belong to a model or a dataset."""

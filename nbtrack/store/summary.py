@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nbtrack.types import Metric
+Place = tuple[int, int, float]
+"""Step, timestamp and value of a point: what points are ordered by."""
 
 
 @dataclass(slots=True)
@@ -18,33 +19,48 @@ class Summary:
     there is a number.
     """
 
-    first: tuple[int, int, float]
-    last: tuple[int, int, float]
+    first: Place
+    last: Place
     min: float
     max: float
     count: int
 
     @classmethod
-    def of(cls, point: Metric) -> Summary:
-        """Return the summary of a single point."""
-        place = (point.step, point.timestamp, point.value)
-        return cls(place, place, point.value, point.value, 1)
+    def of(
+        cls, steps: Sequence[int], timestamps: Sequence[int], values: Sequence[float]
+    ) -> Summary:
+        """Return the summary of points, at least one.
 
-    def add(self, points: Iterable[Metric]) -> None:
-        """Take more points in."""
-        for point in points:
-            place = (point.step, point.timestamp, point.value)
-            if _key(place) < _key(self.first):
-                self.first = place
-            if _key(place) > _key(self.last):
-                self.last = place
-            if not math.isnan(point.value):
-                self.min = point.value if math.isnan(self.min) else min(self.min, point.value)
-                self.max = point.value if math.isnan(self.max) else max(self.max, point.value)
-            self.count += 1
+        Examples
+        --------
+        >>> Summary.of([0, 1, 2], [5, 5, 5], [0.5, 0.125, 0.25])
+        Summary(first=(0, 5, 0.5), last=(2, 5, 0.25), min=0.125, max=0.5, count=3)
+        """
+        low, high = min(steps), max(steps)
+        # Training loops count upwards: then no point needs to be compared with another.
+        if steps[0] == low and steps[-1] == high and steps.count(low) == steps.count(high) == 1:
+            first = (low, timestamps[0], values[0])
+            last = (high, timestamps[-1], values[-1])
+        else:
+            places = list(zip(steps, timestamps, values, strict=True))
+            first, last = min(places, key=_key), max(places, key=_key)
+        numbers = values
+        if math.isnan(sum(values)):  # there is a NaN, or infinities of both signs
+            numbers = [value for value in values if not math.isnan(value)] or [math.nan]
+        return cls(first, last, min(numbers), max(numbers), len(values))
+
+    def merge(self, other: Summary) -> None:
+        """Take the points of another summary in."""
+        self.first = min(self.first, other.first, key=_key)
+        self.last = max(self.last, other.last, key=_key)
+        if math.isnan(self.min):
+            self.min, self.max = other.min, other.max
+        elif not math.isnan(other.min):
+            self.min, self.max = min(self.min, other.min), max(self.max, other.max)
+        self.count += other.count
 
 
-def _key(place: tuple[int, int, float]) -> tuple[int, int, bool, float]:
+def _key(place: Place) -> tuple[int, int, bool, float]:
     # NaN sorts after every number, so that the order is total.
     step, timestamp, value = place
     return step, timestamp, math.isnan(value), 0.0 if math.isnan(value) else value

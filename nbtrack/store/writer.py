@@ -199,7 +199,7 @@ class Writer:
             self._conn = None
 
     def _put(self, record: Record, reply: _Reply | None) -> None:
-        nbytes = record.nbytes
+        nbytes = getattr(record, "nbytes", 200)
         with self._changed:
             closed = self._closed
             full = self._trouble is not None and (
@@ -288,7 +288,7 @@ class Writer:
         with self._changed:
             for (record, reply), (value, fault) in zip(batch, results, strict=True):
                 self._queue.popleft()
-                self._pending_bytes -= record.nbytes
+                self._pending_bytes -= getattr(record, "nbytes", 200)
                 if reply is not None:
                     reply.value, reply.error, reply.done = value, fault, True
             self._written += len(batch)

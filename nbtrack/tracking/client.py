@@ -27,6 +27,7 @@ from nbtrack.types import (
     RegisteredModel,
     Run,
     RunDetail,
+    RunQuery,
     RunStatus,
 )
 
@@ -170,14 +171,23 @@ class Client:
             self.flush()
             if not self.path.exists():
                 return []
-        for name in experiment_names or ():
-            if store.get_experiment(name) is None:
-                known = ", ".join(x.name for x in store.search_experiments()[:10])
-                raise NotFoundError(f"There is no experiment {name!r}.", hint=f"There is: {known}.")
+        ids = None
+        if experiment_names is not None:
+            ids = []
+            for name in experiment_names:
+                found = store.get_experiment_by_name(name)
+                if found is None:
+                    known = ", ".join(x.name for x in store.search_experiments()[:10])
+                    raise NotFoundError(
+                        f"There is no experiment {name!r}.", hint=f"There is: {known}."
+                    )
+                ids.append(found.experiment_id)
         return store.search_runs(
-            experiment_names=experiment_names,
-            run_ids=None if runs is None else [store.resolve_run_id(run) for run in runs],
-            max_results=max_results,
+            RunQuery(
+                experiment_ids=ids,
+                run_ids=None if runs is None else [store.resolve_run_id(run) for run in runs],
+                max_results=max_results,
+            )
         )
 
     def get_metric_history(self, run: str, key: str) -> list[Metric]:
@@ -185,9 +195,12 @@ class Client:
         store = self._workspace.store
         return [
             Metric(key, value, timestamp, step)
-            for series in store.metric_series([store.resolve_run_id(run)], key)
+            for series in store.metric_series([store.resolve_run_id(run)], [key])
             for step, timestamp, value in zip(
-                series.steps, series.timestamps, series.values, strict=True
+                series.steps.tolist(),
+                series.timestamps.tolist(),
+                series.values.tolist(),
+                strict=True,
             )
         ]
 
@@ -197,7 +210,7 @@ class Client:
         """Return one metric of several runs, with at most about `max_points` points each."""
         store = self._workspace.store
         ids = [store.resolve_run_id(run) for run in runs]
-        return store.metric_series(ids, key, max_points=max_points)
+        return store.metric_series(ids, [key], max_points=max_points)
 
     def search_experiments(self) -> list[Experiment]:
         """Return all experiments, newest first."""
