@@ -13,10 +13,11 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from nbtrack.errors import (
@@ -39,13 +40,41 @@ DEFAULT_NAME = "nbtrack.db"
 BUSY_TIMEOUT_MS = 5_000
 
 
+Fields = list[Any]
+"""What JSON can hold: the packed form of a record."""
+
+
 class Record(Protocol):
-    """A change to the database: what is queued, and how it is written."""
+    """A change to the database: it knows how it is written."""
+
+    def apply(self, conn: sqlite3.Connection) -> Any:
+        """Write the record inside the transaction of the caller."""
+
+
+class Loggable(ABC):
+    """A record that waits in the journal until it is written, and outlives the process there.
+
+    What is unpacked may come from anywhere: what `apply` is given then is only ever bound to its
+    own statements, and what does not fit fails there.
+    """
+
+    __slots__ = ()
 
     @property
-    def nbytes(self) -> int:
-        """Return about how much memory the record holds while it waits."""
+    def blobs(self) -> Sequence[bytes]:
+        """Bytes that go along, too long for JSON."""
+        return ()
 
+    @abstractmethod
+    def pack(self) -> Fields:
+        """Return what JSON can hold of the record."""
+
+    @classmethod
+    @abstractmethod
+    def unpack(cls, fields: Fields, blobs: Sequence[bytes]) -> Self:
+        """Return the record that was packed."""
+
+    @abstractmethod
     def apply(self, conn: sqlite3.Connection) -> Any:
         """Write the record inside the transaction of the caller."""
 
@@ -53,14 +82,23 @@ class Record(Protocol):
 class RecordSink(Protocol):
     """What takes records: the writer thread."""
 
-    def submit(self, record: Record) -> None:
-        """Queue a record; returns at once and never raises for the state of the database."""
+    def submit(self, record: Loggable) -> None:
+        """Keep a record; returns at once and never raises for the state of the database."""
+
+    def add_point(self, run_id: str, key: str, value: float, step: int, timestamp: int) -> None:
+        """Keep a point of a metric: as `submit`, and much faster.
+
+        Raises
+        ------
+        struct.error
+            A number is none, or does not fit into 64 bits.
+        """
 
     def call(self, record: Record) -> Any:
         """Write a record now and return what its ``apply`` returned."""
 
     def flush(self, timeout: float = 10.0) -> None:
-        """Return when all that was queued before is committed."""
+        """Return when all that was kept before is committed."""
 
 
 def resolve_path(uri: str = "") -> Path:
@@ -232,7 +270,10 @@ def _set_up(conn: sqlite3.Connection, path: Path) -> None:
             if conn.in_transaction:  # a full disk has ended it already
                 conn.execute("ROLLBACK")
             raise
-    _set_wal(conn)
+    if is_network_folder(path.parent):
+        conn.execute("PRAGMA journal_mode = TRUNCATE")
+    else:
+        _set_wal(conn)
     conn.execute("PRAGMA synchronous = NORMAL")
     conn.execute("PRAGMA foreign_keys = ON")
 
@@ -320,6 +361,53 @@ def log_identity(path: Path) -> tuple[int, int] | None:
     drops them. Another process may then delete the log, and what is written to it is lost.
     """
     return file_identity(path.with_name(f"{path.name}-wal"))
+
+
+_NETWORK = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "afs",
+    "ceph",
+    "glusterfs",
+    "lustre",
+    "beegfs",
+    "gpfs",
+    "orangefs",
+    "ocfs2",
+    "gfs2",
+    "davfs",
+    "fuse.sshfs",
+    "fuse.s3fs",
+    "fuse.gcsfuse",
+    "fuse.rclone",
+    "fuse.glusterfs",
+    "fuse.ceph",
+}
+_MOUNTS = Path("/proc/self/mountinfo")
+
+
+def is_network_folder(folder: Path) -> bool:
+    """Return whether a folder lies on another machine, as far as the system tells (Linux does).
+
+    The write-ahead log needs memory that all its users share: processes on two machines would
+    damage the database.
+    """
+    try:
+        place = folder.resolve()
+        mounts = _MOUNTS.read_text("utf-8", "surrogateescape").splitlines()
+    except (OSError, RuntimeError):
+        return False
+    found, kind = -1, ""
+    for line in mounts:
+        mount, _, rest = line.partition(" - ")
+        where = mount.split(" ")[4].encode().decode("unicode_escape")  # blanks are \\040
+        if len(where) >= found and place.is_relative_to(where):
+            found, kind = len(where), rest.split(" ")[0]
+    return kind in _NETWORK
 
 
 def storable(text: str) -> str:

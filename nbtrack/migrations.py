@@ -338,8 +338,8 @@ _REBUILT = {
     """,
 }
 _COPIED = {
-    "runs": "INSERT INTO new_runs (run_no, run_id, run_name, experiment_id, parent_run_id, session_id,"
-    " execution_id, status, start_time, end_time, user_id, lifecycle_stage, error)"
+    "runs": "INSERT INTO new_runs (run_no, run_id, run_name, experiment_id, parent_run_id,"
+    " session_id, execution_id, status, start_time, end_time, user_id, lifecycle_stage, error)"
     " SELECT rowid, run_id, run_name, experiment_id, parent_run_id, session_id, execution_id,"
     " status, start_time, end_time, user_id, lifecycle_stage, error FROM runs",
     "params": "INSERT INTO new_params SELECT r.run_no, t.key, t.value FROM params t"
@@ -458,7 +458,7 @@ _CORE = (
 
 
 def _m002_core(db: Database) -> None:
-    """Number the runs, pack the points; room for histories, trash, tags of experiments."""
+    """Give runs a number, pack points; make room for histories, the trash, experiments' tags."""
     conn = db.conn
     for create in _REBUILT.values():
         conn.execute(create)

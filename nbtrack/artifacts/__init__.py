@@ -2,6 +2,6 @@
 
 from nbtrack.artifacts.base import ArtifactStore
 from nbtrack.artifacts.digest import sha256, tree_digest
-from nbtrack.artifacts.sqlite import SqliteArtifacts
+from nbtrack.artifacts.sqlite import PutFiles, SqliteArtifacts
 
-__all__ = ["ArtifactStore", "SqliteArtifacts", "sha256", "tree_digest"]
+__all__ = ["ArtifactStore", "PutFiles", "SqliteArtifacts", "sha256", "tree_digest"]

@@ -6,7 +6,7 @@ what was written, or `IntegrityError` is raised. Paths never leave the run's fol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -19,15 +19,13 @@ Files = Mapping[str, bytes]
 class ArtifactStore(Protocol):
     """Files of runs."""
 
-    def put(self, run_id: str, make: Callable[[], Files], *, nbytes: int) -> None:
-        """Store files; returns at once.
+    def put(self, run_id: str, files: Files) -> None:
+        """Store files; returns at once: compressing and hashing happen in the writer's thread.
 
-        Parameters
-        ----------
-        make
-            Called by the writer, off the caller's thread: compressing and hashing happen there.
-        nbytes
-            About how much memory `make` holds on to.
+        Raises
+        ------
+        InvalidParameterError
+            A path is none, or leads out of the run's folder.
         """
 
     def list(self, run_id: str, path: str = "") -> list[ArtifactInfo]:

@@ -10,9 +10,15 @@ from nbtrack.models.flavors import Snapshot, flavor_names, get_flavor
 
 
 def write_files(
-    snapshot: Snapshot, *, run_id: str, artifact_path: str, model_id: str
+    snapshot: Snapshot, *, run_id: str, artifact_path: str, model_id: str, sealed: bool = True
 ) -> dict[str, bytes]:
-    """Return all files of a model's directory, by path below the run's artifacts."""
+    """Return all files of a model's directory, by path below the run's artifacts.
+
+    Parameters
+    ----------
+    sealed
+        Say that this user saved them.
+    """
     files = {
         mlmodel.FILE: mlmodel.describe(
             snapshot, run_id=run_id, artifact_path=artifact_path, model_id=model_id
@@ -20,7 +26,8 @@ def write_files(
         **mlmodel.environment_files(snapshot),
         **snapshot.files,
     }
-    files |= seal.seal(files)
+    if sealed:
+        files |= seal.seal(files)
     return {f"{artifact_path}/{name}": data for name, data in files.items()}
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from nbtrack import packing
-from nbtrack.db import Connection, storable
-from nbtrack.store.records import Fields, run_number
+from nbtrack.db import Connection, Fields, Loggable, storable
+from nbtrack.store.records import run_number
 from nbtrack.store.summary import Summary
 
 CHUNK = 8192
@@ -31,9 +31,21 @@ class Series:
     timestamps: list[int]
     values: list[float]
 
+    def extended(self, more: Series) -> Series:
+        """Return these points and then others."""
+        return Series(
+            self.steps + more.steps, self.timestamps + more.timestamps, self.values + more.values
+        )
+
+    def parts(self) -> Iterator[Series]:
+        """Yield the points, as many at once as a chunk takes."""
+        for place in range(0, len(self.values), CHUNK):
+            part = slice(place, place + CHUNK)
+            yield Series(self.steps[part], self.timestamps[part], self.values[part])
+
 
 @dataclass(frozen=True, slots=True)
-class AddPoints:
+class AddPoints(Loggable):
     """Points of some metrics of a run: key, value, timestamp and step of each."""
 
     run_id: str
@@ -44,7 +56,7 @@ class AddPoints:
         return [self.run_id, list(self.points)]
 
     @classmethod
-    def unpack(cls, fields: Fields) -> Self:
+    def unpack(cls, fields: Fields, blobs: Sequence[bytes] = ()) -> Self:
         """Return the record that was packed."""
         return cls(*fields)
 
@@ -104,30 +116,27 @@ def _append(conn: Connection, metric_id: int, new: Series) -> None:
         " metric_chunks WHERE metric_id = ? ORDER BY chunk_id DESC LIMIT 1) AND count < ?",
         (metric_id, TAIL),
     ).fetchone()
-    steps, timestamps, values = new.steps, new.timestamps, new.values
-    if tail is not None:
-        old = packing.decode(tail[1])
-        steps, timestamps, values = old[0] + steps, old[1] + timestamps, old[2] + values
-        _write(conn, metric_id, steps[:CHUNK], timestamps[:CHUNK], values[:CHUNK], tail[0])
-    for start in range(0 if tail is None else CHUNK, len(values), CHUNK):
-        part = slice(start, start + CHUNK)
-        _write(conn, metric_id, steps[part], timestamps[part], values[part])
     if tail is None:
+        for part in new.parts():
+            _write(conn, metric_id, part)
         _merge(conn, metric_id)
+        return
+    first, *others = Series(*packing.decode(tail[1])).extended(new).parts()
+    _write(conn, metric_id, first, tail[0])
+    for part in others:
+        _write(conn, metric_id, part)
 
 
-def _write(
-    conn: Connection,
-    metric_id: int,
-    steps: Sequence[int],
-    timestamps: Sequence[int],
-    values: Sequence[float],
-    chunk_id: int | None = None,
-) -> None:
+def _write(conn: Connection, metric_id: int, part: Series, chunk_id: int | None = None) -> None:
     conn.execute(
         "INSERT OR REPLACE INTO metric_chunks (chunk_id, metric_id, count, data)"
         " VALUES (?, ?, ?, ?)",
-        (chunk_id, metric_id, len(values), packing.encode(steps, timestamps, values)),
+        (
+            chunk_id,
+            metric_id,
+            len(part.values),
+            packing.encode(part.steps, part.timestamps, part.values),
+        ),
     )
 
 
@@ -146,20 +155,16 @@ def _merge(conn: Connection, metric_id: int) -> None:
     if len(short) < MERGED:
         return
     short.sort()
-    steps: list[int] = []
-    timestamps: list[int] = []
-    values: list[float] = []
+    whole = Series([], [], [])
     for chunk_id in short:
         (data,) = conn.execute(
             "SELECT data FROM metric_chunks WHERE chunk_id = ?", (chunk_id,)
         ).fetchone()
-        for column, more in zip((steps, timestamps, values), packing.decode(data), strict=True):
-            column.extend(more)  # type: ignore[arg-type]  # whole numbers, or floats
+        whole = whole.extended(Series(*packing.decode(data)))
     # In the place of the first ones, so that the order of coming stays.
-    parts = range(0, len(values), CHUNK)
-    for chunk_id, start in zip(short, parts, strict=False):
-        part = slice(start, start + CHUNK)
-        _write(conn, metric_id, steps[part], timestamps[part], values[part], chunk_id)
+    parts = list(whole.parts())
+    for chunk_id, part in zip(short, parts, strict=False):
+        _write(conn, metric_id, part, chunk_id)
     conn.executemany(
         "DELETE FROM metric_chunks WHERE chunk_id = ?",
         [(chunk_id,) for chunk_id in short[len(parts) :]],

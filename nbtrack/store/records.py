@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from nbtrack.db import Connection, storable
+from nbtrack.db import Connection, Fields, Loggable, storable
 from nbtrack.errors import AlreadyExistsError, InvalidParameterError, NotFoundError
 from nbtrack.store.base import NewRun
 from nbtrack.types import (
@@ -25,9 +25,6 @@ from nbtrack.types import (
     ModelInfo,
     RunStatus,
 )
-
-Fields = list[Any]
-"""What JSON can hold: the packed form of a record."""
 
 _RUN_COLUMNS = ("status", "end_time", "run_name", "error")
 
@@ -56,7 +53,7 @@ def run_number(conn: Connection, run_id: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateRun:
+class CreateRun(Loggable):
     """A run begins; its experiment is made if it is named and not there."""
 
     run: NewRun
@@ -79,9 +76,10 @@ class CreateRun:
         ]
 
     @classmethod
-    def unpack(cls, fields: Fields) -> Self:
+    def unpack(cls, fields: Fields, blobs: Sequence[bytes] = ()) -> Self:
         """Return the record that was packed."""
-        return cls(NewRun(*fields[:3], RunStatus(fields[3]), *fields[4:]))
+        run_id, run_name, experiment_name, status, *rest = fields
+        return cls(NewRun(run_id, run_name, experiment_name, RunStatus(status), *rest))
 
     def apply(self, conn: Connection) -> None:
         """Write it."""
@@ -119,7 +117,7 @@ class CreateRun:
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateRun:
+class UpdateRun(Loggable):
     """Something of a run changes: `changes` by column."""
 
     run_id: str
@@ -130,7 +128,7 @@ class UpdateRun:
         return [self.run_id, dict(self.changes)]
 
     @classmethod
-    def unpack(cls, fields: Fields) -> Self:
+    def unpack(cls, fields: Fields, blobs: Sequence[bytes] = ()) -> Self:
         """Return the record that was packed."""
         return cls(*fields)
 
@@ -147,7 +145,7 @@ class UpdateRun:
 
 
 @dataclass(frozen=True, slots=True)
-class LogParams:
+class LogParams(Loggable):
     """Params are set; an old value that differs goes into the history."""
 
     run_id: str
@@ -159,7 +157,7 @@ class LogParams:
         return [self.run_id, dict(self.params), self.time_ms]
 
     @classmethod
-    def unpack(cls, fields: Fields) -> Self:
+    def unpack(cls, fields: Fields, blobs: Sequence[bytes] = ()) -> Self:
         """Return the record that was packed."""
         return cls(*fields)
 
@@ -183,7 +181,7 @@ class LogParams:
 
 
 @dataclass(frozen=True, slots=True)
-class SetTags:
+class SetTags(Loggable):
     """Tags are set."""
 
     run_id: str
@@ -194,7 +192,7 @@ class SetTags:
         return [self.run_id, dict(self.tags)]
 
     @classmethod
-    def unpack(cls, fields: Fields) -> Self:
+    def unpack(cls, fields: Fields, blobs: Sequence[bytes] = ()) -> Self:
         """Return the record that was packed."""
         return cls(*fields)
 
@@ -216,7 +214,7 @@ def _put_tags(conn: Connection, run_no: int, tags: Mapping[str, str]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkMetrics:
+class LinkMetrics(Loggable):
     """Points are noted that belong to a model or a dataset; they are points of the run besides."""
 
     run_id: str
@@ -231,7 +229,7 @@ class LinkMetrics:
         return [self.run_id, points]
 
     @classmethod
-    def unpack(cls, fields: Fields) -> Self:
+    def unpack(cls, fields: Fields, blobs: Sequence[bytes] = ()) -> Self:
         """Return the record that was packed."""
         return cls(fields[0], [Metric(*point) for point in fields[1]])
 
@@ -259,7 +257,7 @@ class LinkMetrics:
 
 
 @dataclass(frozen=True, slots=True)
-class LogInputs:
+class LogInputs(Loggable):
     """Datasets that a run saw."""
 
     run_id: str
@@ -283,7 +281,7 @@ class LogInputs:
         return [self.run_id, items]
 
     @classmethod
-    def unpack(cls, fields: Fields) -> Self:
+    def unpack(cls, fields: Fields, blobs: Sequence[bytes] = ()) -> Self:
         """Return the record that was packed."""
         return cls(
             fields[0],
@@ -316,7 +314,7 @@ class LogInputs:
 
 
 @dataclass(frozen=True, slots=True)
-class LogModel:
+class LogModel(Loggable):
     """A model among the artifacts of a run."""
 
     model: ModelInfo
@@ -335,7 +333,7 @@ class LogModel:
         ]
 
     @classmethod
-    def unpack(cls, fields: Fields) -> Self:
+    def unpack(cls, fields: Fields, blobs: Sequence[bytes] = ()) -> Self:
         """Return the record that was packed."""
         return cls(ModelInfo(*fields))
 
@@ -358,7 +356,7 @@ class LogModel:
 
 
 @dataclass(frozen=True, slots=True)
-class BeginCell:
+class BeginCell(Loggable):
     """A cell began to execute."""
 
     session_id: str
@@ -383,7 +381,7 @@ class BeginCell:
         ]
 
     @classmethod
-    def unpack(cls, fields: Fields) -> Self:
+    def unpack(cls, fields: Fields, blobs: Sequence[bytes] = ()) -> Self:
         """Return the record that was packed."""
         return cls(fields[0], CellExecution(*fields[1]), fields[2])
 
@@ -412,7 +410,7 @@ class BeginCell:
 
 
 @dataclass(frozen=True, slots=True)
-class EndCell:
+class EndCell(Loggable):
     """A cell ended."""
 
     execution_id: str
@@ -424,7 +422,7 @@ class EndCell:
         return [self.execution_id, self.end_ms, self.outcome]
 
     @classmethod
-    def unpack(cls, fields: Fields) -> Self:
+    def unpack(cls, fields: Fields, blobs: Sequence[bytes] = ()) -> Self:
         """Return the record that was packed."""
         return cls(*fields)
 

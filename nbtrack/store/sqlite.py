@@ -18,7 +18,8 @@ from nbtrack.errors import InvalidParameterError, NotFoundError
 from nbtrack.store import records
 from nbtrack.store.base import NewRun
 from nbtrack.store.downsample import downsample
-from nbtrack.store.points import AddPoints, number
+from nbtrack.store.points import number
+from nbtrack.store.sealing import MetricBlock, TextColumns
 from nbtrack.store.sessions import IsAlive
 from nbtrack.types import (
     ArtifactInfo,
@@ -29,6 +30,7 @@ from nbtrack.types import (
     ExperimentQuery,
     LifecycleStage,
     Metric,
+    MetricColumns,
     MetricSeries,
     MetricSummary,
     ModelInfo,
@@ -43,6 +45,27 @@ from nbtrack.types import (
     ViewType,
 )
 
+RUN_INFO = (
+    "run_id",
+    "run_name",
+    "experiment_id",
+    "experiment_name",
+    "status",
+    "start_time",
+    "end_time",
+    "user_id",
+    "lifecycle_stage",
+    "parent_run_id",
+    "error",
+    "execution_count",
+    "notebook",
+)
+"""The columns of `RunTable.info`."""
+
+_INFO = (
+    "r.*, x.name AS experiment_name, e.execution_count, s.notebook, s.machine, s.pid,"
+    " s.process_start, s.heartbeat_ms"
+)
 _MIN_PREFIX = 4
 _STAGES = {
     ViewType.ACTIVE_ONLY: "{}.lifecycle_stage = 'active'",
@@ -97,12 +120,12 @@ class SqliteStore:
 
     def log_metric(self, run_id: str, key: str, value: float, step: int, timestamp: int) -> None:
         """Add a point."""
-        self._sink.submit(AddPoints(run_id, [(key, value, timestamp, step)]))
+        self._sink.add_point(run_id, key, value, step, timestamp)
 
     def log_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:
         """Add points, also such that belong to a model or a dataset."""
         for m in metrics:
-            self.log_metric(run_id, m.key, m.value, m.step, m.timestamp)
+            self._sink.add_point(run_id, m.key, m.value, m.step, m.timestamp)
         linked = [m for m in metrics if m.model_id or m.dataset_name or m.dataset_digest]
         if linked:
             self._sink.submit(records.LinkMetrics(run_id, linked))
@@ -222,12 +245,12 @@ class SqliteStore:
 
     def get_run(self, run_id: str) -> Run:
         """Return a run."""
-        runs = self._runs("WHERE r.run_id = ?", (run_id,))
-        if not runs:
+        rows = self._read("SELECT run_no FROM runs WHERE run_id = ?", (run_id,))
+        if not rows:
             raise NotFoundError(
                 f"Run with id={run_id} not found.", hint="nbtrack.runs() lists the runs."
             )
-        return runs[0]
+        return self._runs([rows[0][0]])[0]
 
     def get_run_detail(self, run_id: str) -> RunDetail:
         """Return a run with its inputs, artifacts, cell and environment."""
@@ -256,16 +279,58 @@ class SqliteStore:
 
     def search_runs(self, query: RunQuery) -> list[Run]:
         """Return runs, each as an object."""
-        clause, args = self._selection(query)
-        return self._runs(clause, args)
+        return self._runs(self._select(query))
 
     def run_table(self, query: RunQuery) -> RunTable:
         """Return runs by columns."""
-        clause, args = self._selection(query)
-        return RunTable([], {}, {}, {}, {})
+        numbers = self._select(query)
+        rows = self._chosen(
+            numbers,
+            f"{_INFO}, z.param_shape, z.params, z.tag_shape, z.tags, z.metric_shape, z.metrics",
+            "LEFT JOIN sealed_runs z ON z.run_no = r.run_no",
+        )
+        shapes = {
+            row[0]: json.loads(row[1])
+            for row in self._reader.rows("SELECT shape_id, keys FROM shapes")
+        }
+        params, tags = TextColumns(len(rows), shapes), TextColumns(len(rows), shapes)
+        metrics = MetricBlock(len(rows), shapes)
+        for target, shape, values in (
+            (params, "param_shape", "params"),
+            (tags, "tag_shape", "tags"),
+            (metrics, "metric_shape", "metrics"),
+        ):
+            for key, places in _places([row[shape] for row in rows]).items():
+                target.add_rows(key, places, [rows[place][values] for place in places])
+        loose = {row["run_no"]: i for i, row in enumerate(rows) if row["params"] is None}
+        for table, texts in (("params", params), ("tags", tags)):
+            for run_no, key, value in self._of(f"run_no, key, value FROM {table}", list(loose)):
+                texts.add(loose[run_no], key, value)
+        for run_no, key, *summary in self._of(
+            "run_no, key, last, first, min, max, last_step, last_timestamp, count FROM metrics",
+            list(loose),
+        ):
+            metrics.add(loose[run_no], key, (*map(number, summary[:4]), *summary[4:]))
+        killed = self._killed(rows)
+        info: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in RUN_INFO[1:]}
+        info["experiment_id"] = [str(experiment) for experiment in info["experiment_id"]]
+        ids = [row["run_id"] for row in rows]
+        for i, run_id in enumerate(ids):
+            if run_id in killed:
+                info["status"][i], info["end_time"][i] = RunStatus.KILLED, killed[run_id]
+        return RunTable(
+            ids,
+            info,
+            dict(sorted(params.columns.items())),
+            dict(sorted(tags.columns.items())),
+            {
+                key: MetricColumns(*(block[name] for name in MetricBlock.FIELDS))
+                for key, block in sorted(metrics.columns.items())
+            },
+        )
 
-    def _selection(self, query: RunQuery) -> tuple[str, tuple[Any, ...]]:
-        """Return what follows FROM runs r JOIN experiments x, and its arguments."""
+    def _select(self, query: RunQuery) -> list[int]:
+        """Return the numbers of the runs that a query means, in their order."""
         where, args = [_STAGES[query.view_type].format("r")], []
         if query.experiment_ids is not None:
             where.append("r.experiment_id IN (SELECT value FROM json_each(?))")
@@ -273,10 +338,32 @@ class SqliteStore:
         if query.run_ids is not None:
             where.append("r.run_id IN (SELECT value FROM json_each(?))")
             args.append(json.dumps(list(query.run_ids)))
-        return (
-            f"WHERE {' AND '.join(where)} ORDER BY r.start_time DESC, r.run_no DESC"
-            " LIMIT ? OFFSET ?",
+        rows = self._read(
+            f"SELECT r.run_no FROM runs r WHERE {' AND '.join(where)}"
+            " ORDER BY r.start_time DESC, r.run_no DESC LIMIT ? OFFSET ?",
             (*args, query.max_results, query.offset),
+        )
+        return [row[0] for row in rows]
+
+    def _chosen(self, numbers: Sequence[int], columns: str, joins: str = "") -> list[sqlite3.Row]:
+        """Return columns of runs, in the order of their numbers."""
+        return self._reader.rows(
+            f"SELECT {columns} FROM json_each(?) chosen"
+            " CROSS JOIN runs r ON r.run_no = chosen.value"
+            " JOIN experiments x USING (experiment_id)"
+            " LEFT JOIN cell_executions e USING (execution_id)"
+            f" LEFT JOIN sessions s ON s.session_id = r.session_id {joins} ORDER BY chosen.key",
+            (json.dumps(numbers),),
+        )
+
+    def _of(self, select: str, values: Sequence[Any]) -> list[sqlite3.Row]:
+        """Return columns of a table where the first one is one of some values, in order."""
+        if not values:
+            return []
+        first = select.partition(",")[0]
+        return self._reader.rows(
+            f"SELECT {select} WHERE {first} IN (SELECT value FROM json_each(?)) ORDER BY 1, 2, 3",
+            (json.dumps(values),),
         )
 
     def param_history(self, run_id: str, key: str) -> list[str]:
@@ -316,7 +403,7 @@ class SqliteStore:
         """Return the points of a run that belong to a model or a dataset."""
         rows = self._read(
             "SELECT key, value, timestamp, step, model_id, dataset_name, dataset_digest, run_id"
-            " FROM model_metrics JOIN runs USING (run_no) WHERE run_id = ? ORDER BY model_metrics.rowid",
+            " FROM model_metrics m JOIN runs USING (run_no) WHERE run_id = ? ORDER BY m.rowid",
             (run_id,),
         )
         return [Metric(row[0], number(row[1]), *row[2:]) for row in rows]
@@ -325,31 +412,22 @@ class SqliteStore:
         self._sink.flush()
         return self._reader.rows(sql, args)
 
-    def _runs(self, clause: str, args: tuple[Any, ...]) -> list[Run]:
-        rows = self._read(
-            "SELECT r.*, x.name AS experiment_name, e.execution_count, s.notebook, s.machine,"
-            " s.pid, s.process_start, s.heartbeat_ms FROM runs r"
-            " JOIN experiments x USING (experiment_id)"
-            " LEFT JOIN cell_executions e USING (execution_id)"
-            f" LEFT JOIN sessions s ON s.session_id = r.session_id {clause}",
-            args,
-        )
-        numbers = [row["run_no"] for row in rows]
+    def _runs(self, numbers: Sequence[int]) -> list[Run]:
+        rows = self._chosen(numbers, _INFO)
         ids = [row["run_id"] for row in rows]
-        params = self._grouped("SELECT run_no, key, value FROM params", numbers)
-        tags = self._grouped("SELECT run_no, key, value FROM tags", numbers)
+        params = self._grouped("run_no, key, value FROM params", numbers)
+        tags = self._grouped("run_no, key, value FROM tags", numbers)
         metrics = self._grouped(
-            "SELECT run_no, key, last, last_step, last_timestamp, first, min, max, count"
-            " FROM metrics",
+            "run_no, key, last, last_step, last_timestamp, first, min, max, count FROM metrics",
             numbers,
         )
         models = self._grouped(
-            "SELECT run_id, model_id, artifact_path, flavor, model_class, size_bytes, created_ms"
+            "run_id, model_id, artifact_path, flavor, model_class, size_bytes, created_ms"
             " FROM models",
             ids,
         )
         inputs = self._grouped(
-            "SELECT run_id, context = 'target', dataset_id, d.*, context, tags"
+            "run_id, context = 'target', dataset_id, d.*, context, tags"
             " FROM run_inputs JOIN datasets d USING (dataset_id)",
             ids,
         )
@@ -357,11 +435,11 @@ class SqliteStore:
         return [
             _run(
                 row,
-                params[row["run_no"]],
-                tags[row["run_no"]],
-                metrics[row["run_no"]],
-                models[row["run_id"]],
-                inputs[row["run_id"]],
+                params=params[row["run_no"]],
+                tags=tags[row["run_no"]],
+                metrics=metrics[row["run_no"]],
+                models=models[row["run_id"]],
+                inputs=inputs[row["run_id"]],
                 killed_ms=killed.get(row["run_id"]),
             )
             for row in rows
@@ -383,25 +461,30 @@ class SqliteStore:
         return killed
 
     def _grouped(self, select: str, of: Sequence[Any]) -> defaultdict[Any, list[sqlite3.Row]]:
-        """Return the rows whose first column is one of some values, by it, in order."""
-        column = select.split()[1].rstrip(",")
+        """Return rows by their first column, which is one of some values; in order."""
         found: defaultdict[Any, list[sqlite3.Row]] = defaultdict(list)
-        for row in self._reader.rows(
-            f"{select} WHERE {column} IN (SELECT value FROM json_each(?)) ORDER BY 2, 3",
-            (json.dumps(of),),
-        ):
+        for row in self._of(select, of):
             found[row[0]].append(row)
         return found
 
 
+def _places(keys: Sequence[int | None]) -> dict[int, list[int]]:
+    """Return where in a sequence each key stands."""
+    found: defaultdict[int, list[int]] = defaultdict(list)
+    for place, key in enumerate(keys):
+        if key is not None:
+            found[key].append(place)
+    return found
+
+
 def _run(
     row: sqlite3.Row,
+    *,
     params: Iterable[sqlite3.Row],
     tags: Iterable[sqlite3.Row],
     metrics: Iterable[sqlite3.Row],
     models: Iterable[sqlite3.Row],
     inputs: Iterable[sqlite3.Row],
-    *,
     killed_ms: int | None,
 ) -> Run:
     summaries = {

@@ -1,12 +1,13 @@
 """The one thread of a process that writes to a database file.
 
-Records wait in a queue and are committed together, at most `COMMIT_INTERVAL_S` after the first of
-them was queued, in the order in which they came. Trouble with the file (locked, full, read-only,
-damaged, in a folder that is gone) never reaches the caller of `submit`: the records stay in the
-queue, the trouble is told once, and writing is tried again until it works.
+What is logged goes into a journal (`nbtrack.store.journal`), where a kill cannot reach it; the
+thread folds it into the database, at most `COMMIT_INTERVAL_S` after it came, in its order. Trouble
+with the file (locked, full, read-only, damaged, in a folder that is gone) never reaches the caller:
+what was logged waits in the journal, the trouble is told once, and writing is tried again until it
+works, in this process or in the next one.
 
 Guarantees: order is kept; a record is applied once or, when it is itself at fault, reported and
-left out; after a fork the child starts with an empty queue and its own connection.
+left out; after a fork the child starts with a journal and a connection of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from typing import Any
 from nbtrack.db import (
     Connection,
     DatabaseError,
+    Loggable,
     Record,
     close_readers,
     connect_writer,
@@ -37,6 +39,8 @@ from nbtrack.db import (
 )
 from nbtrack.errors import NbtrackError, StoreError
 from nbtrack.settings import settings
+from nbtrack.store import fold, journal, recovery, sealing, sessions
+from nbtrack.store.base import Session
 
 COMMIT_INTERVAL_S = 0.05
 EXIT_TIMEOUT_S = 10.0
@@ -50,9 +54,10 @@ _over_fork: list[Writer] = []
 
 
 @dataclass(slots=True)
-class _Reply:
-    """What a caller waits for; guarded by the writer's condition."""
+class _Call:
+    """A record that somebody waits for; guarded by the writer's condition."""
 
+    record: Record
     done: bool = False
     in_flight: bool = False  # inside a transaction: too late to take the record back
     taken_back: bool = False
@@ -60,66 +65,91 @@ class _Reply:
     error: Exception | None = None
 
 
-_Entry = tuple[Record, _Reply | None]
-
-
 class Writer:
-    """Queue and thread that apply records to one file; the file is made by the first record.
+    """Journal and thread that write to one file; the file is made by the first record.
 
     Parameters
     ----------
     path
         The database.
+    session
+        Asked who this process is, again after a fork.
+    is_alive
+        Tells whether another process lives.
     on_trouble
         Called once per distinct cause, with a sentence for the user, from the writer's thread.
-    on_open
-        Called with the connection whenever the file was opened, before anything is written.
-    on_beat
-        Called with the connection every `beat_s` seconds, as long as the file is there.
+    kinds
+        Records that can be submitted, by the name they have in the journal, besides the store's.
+    beat_s
+        Seconds between two signs of life.
     """
 
     def __init__(
         self,
         path: Path,
         *,
+        session: Callable[[], Session],
+        is_alive: sessions.IsAlive,
         on_trouble: Callable[[str], None],
-        on_open: Callable[[Connection], None] | None = None,
-        on_beat: Callable[[Connection], None] | None = None,
+        kinds: Mapping[str, type[Loggable]] | None = None,
         beat_s: float = 10.0,
     ) -> None:
         self.path = path
+        self._session = session
+        self._is_alive = is_alive
         self._on_trouble = on_trouble
-        self._on_open = on_open
-        self._on_beat = on_beat
+        self._kinds = {**fold.KINDS, **(kinds or {})}
+        self._names = fold.names(self._kinds)
         self._beat_s = beat_s
         self._told: set[str] = set()
         self._conn: Connection | None = None
         self._identity: tuple[int, int] | None = None  # of the file that is open
         self._log: tuple[int, int] | None = None  # and of its log
         self._using = threading.RLock()  # held while the connection is in use, and over a fork
+        self.journal = journal.Journal(
+            path,
+            identity=lambda: sessions.identity(self._session()),
+            on_work=self._wake,
+            on_fault=lambda what: self._tell("lost", f"Lost: {what}, for which there was no room."),
+            max_bytes=lambda: settings.max_pending_mb * 2**20,
+        )
+        self.add_point = self.journal.add_point
         self._start_empty()
         _writers.add(self)
 
     def _start_empty(self) -> None:
-        self._queue: deque[_Entry] = deque()
+        self._calls: deque[_Call] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._queued = 0  # records ever queued
-        self._written = 0  # of these, the ones that are done with
-        self._pending_bytes = 0
+        self._fold = fold.Fold(self._kinds, self._left_out)
         self._failures = 0  # tries that failed, ever
         self._trouble: NbtrackError | None = None
         self._urgent = False
         self._closed = False
+        self._looked = False  # for what killed processes left behind
 
     # ---------------------------------------------------------------- the callers' side
 
-    def submit(self, record: Record) -> None:
-        """Queue a record; returns at once and never raises for the state of the database."""
-        self._put(record, None)
+    def submit(self, record: Loggable) -> None:
+        """Keep a record; returns at once and never raises for the state of the database."""
+        if self._closed:
+            self._tell("closed", f"The database {self.path} was closed: later records are lost.")
+            return
+        kind = self._names[type(record)]
+        try:
+            kept = self.journal.append(kind, record)
+        except (TypeError, ValueError, RecursionError) as error:
+            self._left_out(kind, error)
+            return
+        if not kept:
+            self._tell(
+                "full",
+                f"The database {self.path} cannot be written and the records waiting for it fill "
+                f"{settings.max_pending_mb} MB: further records are lost until it can.",
+            )
 
     def call(self, record: Record, timeout: float = 30.0) -> Any:
-        """Write a record now and return what its ``apply`` returned.
+        """Write a record now, after all that was submitted, and return its result.
 
         Raises
         ------
@@ -128,65 +158,88 @@ class Writer:
         NbtrackError
             What ``apply`` raised.
         """
-        reply = _Reply()
-        before = self._failures
-        self._put(record, reply)
+        if self._closed:
+            raise StoreError(f"The database {self.path} was closed.")
+        call = _Call(record)
         deadline = time.monotonic() + timeout
         with self._changed:
-            while not reply.done:
+            before = self._failures
+            self._calls.append(call)
+            self._hurry()
+            while not call.done:
                 left = deadline - time.monotonic()
-                if (self._failures > before or left <= 0) and not reply.in_flight:
-                    reply.taken_back = True
+                if (self._failures > before or left <= 0) and not call.in_flight:
+                    call.taken_back = True
                     raise self._trouble or StoreError(
                         f"The database {self.path} did not answer within {timeout:g} s."
                     )
                 self._changed.wait(max(left, 0.05))
-        if reply.error is not None:
-            raise reply.error
-        return reply.value
+        if call.error is not None:
+            raise call.error
+        return call.value
 
     def flush(self, timeout: float = 10.0) -> None:
-        """Return when all that was queued before is committed.
+        """Return when all that was kept before is committed.
 
         Raises
         ------
         StoreError
-            It could not be written within `timeout` seconds; it stays queued.
+            It could not be written within `timeout` seconds; it goes on waiting in the journal.
         """
+        records, points = self.journal.records, self.journal.points
+        if self._has(records, points):
+            self._look_for_others()
+            return
         with self._changed:
-            target = self._queued
-            if self._written >= target:
-                return
             before = self._failures
-            self._urgent = True
-            self._start_thread()
-            self._changed.notify_all()
+            self._hurry()
             deadline = time.monotonic() + timeout
-            while self._written < target:
+            while not self._has(records, points):
                 left = deadline - time.monotonic()
                 if self._failures > before or left <= 0:
                     raise self._trouble or StoreError(
                         f"The database {self.path} could not be written within {timeout:g} s.",
-                        hint="The records stay queued; writing goes on in the background.",
+                        hint="The records stay in the journal; writing goes on in the background.",
                     )
                 self._changed.wait(left)
 
+    def _has(self, records: int, points: int) -> bool:
+        return self._fold.records >= records and self._fold.points >= points
+
+    def _look_for_others(self) -> None:
+        """Have what killed processes left behind brought in, before this one reads for once."""
+        if not self._looked:
+            self._looked = True
+            own = self._session().session_id
+            if recovery.left_behind(self.path, self._is_alive, own):
+                with contextlib.suppress(NbtrackError):  # on read-only media, say
+                    self.call(_Nothing())
+
     def hurry(self) -> None:
-        """Commit what is queued without waiting for the interval, and without blocking."""
+        """Commit what waits without waiting for the interval, and without blocking."""
         with self._changed:
-            if self._queue:
-                self._urgent = True
-                self._changed.notify_all()
+            if self.journal.waiting:
+                self._hurry()
+
+    def _hurry(self) -> None:
+        self._urgent = True
+        self._start_thread()
+        self._changed.notify_all()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._start_thread()
+            self._changed.notify_all()
 
     def close(self, timeout: float = EXIT_TIMEOUT_S) -> None:
-        """Commit what is queued, then close the file. Calling it again does nothing."""
+        """Commit what waits, then close the file. Calling it again does nothing."""
         if self._closed:
             return
+        trouble = None
         try:
             self.flush(timeout)
         except NbtrackError as error:
-            left = self._queued - self._written
-            self._on_trouble(f"{left} records could not be stored. {error}")
+            trouble = error
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -197,34 +250,17 @@ class Writer:
         if self._conn is not None and stopped and not self._log_is_lost():
             self._conn.close()
             self._conn = None
-
-    def _put(self, record: Record, reply: _Reply | None) -> None:
-        nbytes = getattr(record, "nbytes", 200)
-        with self._changed:
-            closed = self._closed
-            full = self._trouble is not None and (
-                self._pending_bytes + nbytes > settings.max_pending_mb * 2**20
-            )
-            if not full and not closed:
-                self._queue.append((record, reply))
-                self._queued += 1
-                self._pending_bytes += nbytes
-                self._urgent |= reply is not None
-                self._start_thread()
-                # While the thread collects a batch it needs no waking.
-                if reply is not None or len(self._queue) == 1:
-                    self._changed.notify_all()
-                return
-        if reply is not None:
-            raise self._trouble or StoreError(f"The database {self.path} cannot be written.")
-        if closed:
-            self._tell("closed", f"The database {self.path} was closed: later records are lost.")
-            return
-        self._tell(
-            "full",
-            f"The database {self.path} cannot be written and the records waiting for it fill "
-            f"{settings.max_pending_mb} MB: further records are lost until it can.",
-        )
+        waiting = self.journal.waiting
+        if stopped:
+            kept = self.journal.close()
+            if waiting and kept is not None:
+                self._on_trouble(
+                    f"{trouble or 'The database was busy.'}\n"
+                    f"What was logged waits in {kept}, and is stored when the database is opened "
+                    "the next time."
+                )
+            elif waiting:
+                self._on_trouble(f"{waiting} records could not be stored. {trouble}")
 
     def _start_thread(self) -> None:
         if self._thread is None and not self._closed:
@@ -242,11 +278,11 @@ class Writer:
         beat = time.monotonic() + self._beat_s
         while True:
             with self._changed:
-                while not self._queue and not self._closed and time.monotonic() < beat:
+                while self._is_idle() and not self._closed and time.monotonic() < beat:
                     self._changed.wait(beat - time.monotonic())
                 if self._closed:
                     return
-                waiting = bool(self._queue)
+                waiting = not self._is_idle()
                 if waiting and not self._urgent:
                     self._changed.wait(COMMIT_INTERVAL_S)
                 self._urgent = False
@@ -262,36 +298,48 @@ class Writer:
                 self._beat()
                 beat = time.monotonic() + self._beat_s
 
+    def _is_idle(self) -> bool:
+        return self.journal.rest() and not self._calls
+
     def _beat(self) -> None:
+        self.journal.touch()
         # Not for a file that is gone: a heartbeat must not make a new one.
         identity = self._identity
-        if self._on_beat is not None and identity and file_identity(self.path) == identity:
+        if identity and file_identity(self.path) == identity:
             # A missed heartbeat is no news: the next one comes, and a real trouble with the
             # file shows when something is to be written.
             with contextlib.suppress(DatabaseError, NbtrackError), self._using:
-                self._on_beat(self._open())
+                conn = self._open()
+                sessions.beat(conn, self._session().session_id)
+                self._recover(conn)
 
     def _write_batch(self) -> bool:
-        """Commit up to `_BATCH` records; return whether the file took them."""
-        with self._changed:
-            batch = [self._queue[i] for i in range(min(len(self._queue), _BATCH))]
-            for _record, reply in batch:
-                if reply is not None:
-                    reply.in_flight = not reply.taken_back
+        """Commit what waits, up to `_BATCH` records; return whether the file took it."""
         try:
             with self._using:
-                results = self._commit(self._open(), batch)
+                conn = self._open()
+                batch = self.journal.take(_BATCH)
+                with self._changed:
+                    calls = [call for call in self._calls if not call.taken_back]
+                    # A call comes after what was submitted before it: also what is left for the
+                    # next batch.
+                    if len(batch.frames) >= _BATCH:
+                        calls = []
+                    for call in calls:
+                        call.in_flight = True
+                done, results = self._commit(conn, batch, calls)
                 self._log = log_identity(self.path)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the records must not be lost
-            self._note_trouble(translate(error, self.path), batch)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing must be lost
+            self._note_trouble(translate(error, self.path))
             return False
+        self.journal.done(batch, done.points)
+        self.journal.hold(False)
         with self._changed:
-            for (record, reply), (value, fault) in zip(batch, results, strict=True):
-                self._queue.popleft()
-                self._pending_bytes -= getattr(record, "nbytes", 200)
-                if reply is not None:
-                    reply.value, reply.error, reply.done = value, fault, True
-            self._written += len(batch)
+            self._fold = done
+            for call, (value, fault) in zip(calls, results, strict=True):
+                call.value, call.error, call.done = value, fault, True
+            while self._calls and (self._calls[0].done or self._calls[0].taken_back):
+                self._calls.popleft()
             self._trouble = None
             self._changed.notify_all()
         return True
@@ -316,8 +364,10 @@ class Writer:
         if self._conn is None:
             conn = connect_writer(self.path)
             try:
-                if self._on_open is not None:
-                    self._on_open(conn)
+                sessions.put(conn, self._session())
+                # First what killed processes logged, then their runs are closed.
+                self._recover(conn)
+                sessions.close_dead(conn, self._session().session_id, self._is_alive)
             except BaseException:
                 conn.close()
                 raise
@@ -326,56 +376,65 @@ class Writer:
             self._log = None
         return self._conn
 
+    def _recover(self, conn: Connection) -> None:
+        own = self._session().session_id
+        for path in recovery.left_behind(self.path, self._is_alive, own):
+            recovery.recover(conn, path, self._kinds, self._on_trouble)
+
     def _log_is_lost(self) -> bool:
         return self._log is not None and log_identity(self.path) != self._log
 
-    def _commit(self, conn: Connection, batch: list[_Entry]) -> list[tuple[Any, Exception | None]]:
+    def _commit(
+        self, conn: Connection, batch: journal.Batch, calls: list[_Call]
+    ) -> tuple[fold.Fold, list[tuple[Any, Exception | None]]]:
+        done = self._fold.copy()
         conn.execute("BEGIN IMMEDIATE")
         try:
-            results = [self._apply(conn, record, reply) for record, reply in batch]
+            done.apply(conn, batch.frames)
+            if batch.points:
+                done.add_points(conn, batch.points, batch.first_point)
+            fold.note_progress(conn, self._session().session_id, done)
+            results = [self._answer(conn, call) for call in calls]
+            sealing.seal_ended(conn)
             conn.execute("COMMIT")
         except BaseException:
             if conn.in_transaction:
                 conn.execute("ROLLBACK")
             raise
-        return results
+        return done, results
 
-    def _apply(
-        self, conn: Connection, record: Record, reply: _Reply | None
-    ) -> tuple[Any, Exception | None]:
-        """Apply one record on its own savepoint, so that a bad one spoils nothing else."""
-        if reply is not None and reply.taken_back:
-            return None, None
+    def _answer(self, conn: Connection, call: _Call) -> tuple[Any, Exception | None]:
+        """Apply a record that somebody waits for; what is wrong with it is theirs."""
         conn.execute("SAVEPOINT record")
         try:
-            value = record.apply(conn)
+            value = call.record.apply(conn)
         except Exception as error:
             if is_trouble(error):
                 raise  # the file's fault, not the record's
             conn.execute("ROLLBACK TO record")
             conn.execute("RELEASE record")
-            if reply is None:
-                self._tell(
-                    f"{type(record).__name__}: {type(error).__name__}",
-                    f"A record could not be stored and was left out "
-                    f"({type(record).__name__}: {error}).",
-                )
             return None, error
         conn.execute("RELEASE record")
         return value, None
 
-    def _note_trouble(self, error: NbtrackError, batch: list[_Entry]) -> None:
+    def _note_trouble(self, error: NbtrackError) -> None:
+        self.journal.hold(True)
         with self._changed:
-            for _record, reply in batch:
-                if reply is not None:
-                    reply.in_flight = False
+            for call in self._calls:
+                call.in_flight = False
             self._trouble = error
             self._failures += 1
             self._changed.notify_all()
         self._tell(
             error.message,
-            f"{error.message} Training goes on; what is tracked waits in memory.\n"
+            f"{error.message} Training goes on; what is tracked waits beside it.\n"
             f"hint: {error.hint or 'Writing is tried again by itself.'}",
+        )
+
+    def _left_out(self, what: str, error: Exception) -> None:
+        self._tell(
+            f"{what}: {type(error).__name__}",
+            f"A record could not be stored and was left out ({what}: {error}).",
         )
 
     def _tell(self, cause: str, message: str) -> None:
@@ -405,7 +464,15 @@ class Writer:
             self._conn = None
         self._using = threading.RLock()
         self._identity = None
+        self.journal.forget()
         self._start_empty()
+
+
+class _Nothing:
+    """A record for which the file is opened, and nothing written."""
+
+    def apply(self, conn: Connection) -> None:
+        """Do nothing."""
 
 
 def _before_fork() -> None:

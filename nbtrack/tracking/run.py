@@ -14,12 +14,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from nbtrack.errors import InvalidParameterError
-from nbtrack.models import take_snapshot, write_files
+from nbtrack.models import take_snapshot
 from nbtrack.models.flavors import ModelTooLargeError
 from nbtrack.provenance import describe, redact, redact_value
 from nbtrack.settings import settings
 from nbtrack.tracking import notices
 from nbtrack.tracking.events import announce
+from nbtrack.tracking.modelfiles import ModelFiles
 from nbtrack.tracking.names import new_id
 from nbtrack.tracking.workspace import Workspace
 from nbtrack.types import DatasetInput, Metric, ModelInfo, RunStatus
@@ -174,13 +175,7 @@ class ActiveRun:
             )
             return
         model_id = new_id()
-        self._workspace.artifacts.put(
-            self.run_id,
-            lambda: write_files(
-                snapshot, run_id=self.run_id, artifact_path=artifact_path, model_id=model_id
-            ),
-            nbytes=snapshot.size_bytes,
-        )
+        self._workspace.writer.submit(ModelFiles(snapshot, self.run_id, artifact_path, model_id))
         self._workspace.store.log_model(
             ModelInfo(
                 model_id=model_id,

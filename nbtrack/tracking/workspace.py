@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 
 from nbtrack.artifacts import ArtifactStore, SqliteArtifacts, sha256
-from nbtrack.db import Connection, Reader
+from nbtrack.db import Reader
 from nbtrack.provenance import cells, is_alive, this_environment, this_process
 from nbtrack.registry import Registry, SqliteRegistry
-from nbtrack.store import Session, SessionKeeper, SqliteStore, Store, Writer
+from nbtrack.store import Session, SqliteStore, Store, Writer
 from nbtrack.tracking import notices
+from nbtrack.tracking.modelfiles import JOURNALED
 from nbtrack.tracking.names import new_id
 
 
@@ -37,9 +38,10 @@ class Workspace:
         self.begin_session()
         self.writer = Writer(
             path,
+            session=lambda: self.session,
+            is_alive=is_alive,
             on_trouble=notices.warn,
-            on_open=self._opened,
-            on_beat=self._beat,
+            kinds=JOURNALED,
         )
         reader = Reader(path)
         self.store: Store = SqliteStore(self.writer, reader, is_alive)
@@ -64,13 +66,6 @@ class Workspace:
             environment=this_environment,
             start_ms=time.time_ns() // 1_000_000,
         )
-        self._keeper = SessionKeeper(self.session, is_alive)
-
-    def _opened(self, conn: Connection) -> None:
-        self._keeper.opened(conn)  # asked for now: a fork changes it
-
-    def _beat(self, conn: Connection) -> None:
-        self._keeper.beat(conn)
 
     def sync_cells(self) -> None:
         """Store the cells that were executed by now.

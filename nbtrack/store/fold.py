@@ -1,0 +1,157 @@
+"""From a journal into the database: records applied in their order, points put into their series.
+
+The same for what this process logs and for what a killed one left behind. Everything happens in
+the transaction of the caller; each record, and each series, on a savepoint of its own, so that a
+bad one spoils nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from nbtrack.db import Connection, Loggable, is_trouble, storable
+from nbtrack.store import journal, journal_file, records
+from nbtrack.store.points import AddPoints, Series, add_series
+
+KINDS: Mapping[str, type[Loggable]] = {
+    "create_run": records.CreateRun,
+    "update_run": records.UpdateRun,
+    "log_params": records.LogParams,
+    "set_tags": records.SetTags,
+    "link_metrics": records.LinkMetrics,
+    "log_inputs": records.LogInputs,
+    "log_model": records.LogModel,
+    "begin_cell": records.BeginCell,
+    "end_cell": records.EndCell,
+    journal.ONE_POINT: AddPoints,
+}
+"""The store's records, by the name they have in a journal."""
+
+OnFault = Callable[[str, Exception], None]
+"""Told of a record that could not be stored: what it is, and why."""
+
+_MAX_SERIES = 250_000
+
+
+class Fold:
+    """Applies the frames and points of one journal.
+
+    Parameters
+    ----------
+    kinds
+        Records by the name they have in the journal.
+    on_fault
+        Told what is left out.
+    records, points
+        How much of the journal is in the database already.
+    """
+
+    def __init__(
+        self,
+        kinds: Mapping[str, type[Loggable]],
+        on_fault: OnFault,
+        records: int = 0,
+        points: int = 0,
+    ) -> None:
+        self._kinds = kinds
+        self._on_fault = on_fault
+        self._series: dict[int, tuple[str, str]] = {}
+        self.records = records
+        self.points = points
+
+    def copy(self) -> Fold:
+        """Return one at the same place: what is rolled back is not counted."""
+        other = Fold(self._kinds, self._on_fault, self.records, self.points)
+        other._series = self._series
+        return other
+
+    def apply(self, conn: Connection, frames: Iterable[journal_file.Frame]) -> None:
+        """Apply frames, without those that are in the database already."""
+        for frame in frames:
+            if frame.kind == journal.SERIES:
+                # Also of old frames: points that come later belong to these.
+                self._note_series(*frame.fields)
+            if frame.number <= self.records:
+                continue
+            if frame.kind == journal.POINTS:
+                self.add_points(conn, frame.blobs[0], int(frame.fields[0]))
+            elif frame.kind != journal.SERIES:
+                self._apply(conn, frame)
+            self.records = frame.number
+
+    def _note_series(self, series: int, run_id: str, key: str) -> None:
+        if len(self._series) >= _MAX_SERIES:
+            for old in list(self._series)[: _MAX_SERIES // 2]:
+                del self._series[old]
+        self._series[series] = (run_id, key)
+
+    def _apply(self, conn: Connection, frame: journal_file.Frame) -> None:
+        def write() -> None:
+            self._kinds[frame.kind].unpack(frame.fields, frame.blobs).apply(conn)
+
+        self._guarded(conn, frame.kind, write)
+
+    def add_points(self, conn: Connection, data: bytes, first: int) -> None:
+        """Add the points of slots, without those that are in the database already.
+
+        Parameters
+        ----------
+        data
+            Bytes of slots.
+        first
+            Ordinal of the first of them.
+        """
+        end = first + journal_file.count_points(data)
+        found: dict[int, Series] = {}
+        for step, timestamp, value, series, _ in journal_file.points_in(
+            journal_file.drop_points(data, self.points - first)
+        ):
+            columns = found.get(series)
+            if columns is None:
+                columns = found[series] = Series([], [], [])
+            columns.steps.append(step)
+            columns.timestamps.append(timestamp)
+            columns.values.append(value)
+        numbers: dict[str, int] = {}  # of runs
+
+        def add(series: int, columns: Series) -> None:
+            run_id, key = self._series[series]
+            if run_id not in numbers:
+                numbers[run_id] = records.run_number(conn, run_id)
+            add_series(conn, numbers[run_id], storable(key), columns)
+
+        for series, columns in found.items():
+            self._guarded(conn, "points", partial(add, series, columns))
+        self.points = max(self.points, end)
+
+    def _guarded(self, conn: Connection, what: str, write: Callable[[], Any]) -> None:
+        conn.execute("SAVEPOINT record")
+        try:
+            write()
+        except Exception as error:
+            if is_trouble(error):
+                raise  # the file's fault, not the record's
+            conn.execute("ROLLBACK TO record")
+            self._on_fault(what, error)
+        conn.execute("RELEASE record")
+
+
+def note_progress(conn: Connection, session_id: str, fold: Fold) -> None:
+    """Keep with the data how much of a session's journal it is."""
+    conn.execute(
+        "UPDATE sessions SET journal_records = ?, journal_points = ? WHERE session_id = ?",
+        (fold.records, fold.points, session_id),
+    )
+
+
+def names(kinds: Mapping[str, type[Loggable]]) -> Mapping[type[Loggable], str]:
+    """Return the names of records by their class.
+
+    Examples
+    --------
+    >>> names(KINDS)[records.SetTags]
+    'set_tags'
+    """
+    return {kind: name for name, kind in kinds.items()}

@@ -1,0 +1,207 @@
+"""The file of a journal: its layout, and how it is read and written.
+
+Beside the database it is called ``<database>-pending-<session>``. In the byte order of the machine:
+
+    0        magic (8 bytes), ordinal of the point in slot 0 (uint64), length of the JSON (uint32)
+    20       JSON: who writes
+    4096     slots for points: step, timestamp (int64), value (float64), series, mark (uint32)
+    ...      frames: records one after the other, each with its number and a digest
+
+A slot counts if its mark is the one that is expected there: the mark is written last, and no two
+rounds through the slots have the same marks. A file may come from anywhere: what is read is bound
+by its size, and what does not fit ends the reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbtrack.db import Fields, is_network_folder
+
+MAGIC = b"nbtrkjl1"
+SLOTS = 32_768
+SLOT = struct.Struct("=qqdII")  # step, timestamp, value, series, mark
+SLOTS_AT = 4096
+FRAMES_AT = SLOTS_AT + SLOTS * SLOT.size
+BASE_AT = 8  # where the ordinal of slot 0 stands
+
+_HEAD = struct.Struct("=8sQI")
+_FRAME = struct.Struct("=QQIIQ")  # size of what follows, number, length of the JSON, 0, digest
+_ROUND = 2**31  # marks of a round begin below this, so that they never run over
+_BLOCK = 2**20
+_VECTORS = 16  # parts that any system writes with one call
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A record as it lies in a journal."""
+
+    number: int
+    kind: str
+    fields: Fields
+    blobs: Sequence[bytes] = ()
+
+
+def pending_folders(database: Path) -> list[Path]:
+    """Return where journals of a database may lie, best first.
+
+    Beside it; or, where that cannot be written or is on another machine, in the user's own folder.
+    """
+    import platformdirs
+
+    name = hashlib.sha256(os.fsencode(database)).hexdigest()[:32]
+    own = Path(platformdirs.user_state_dir("nbtrack", appauthor=False)) / "pending" / name
+    return [own] if is_network_folder(database.parent) else [database.parent, own]
+
+
+def head(base: int, identity: bytes) -> bytes:
+    """Return the beginning of a file, up to the first slot.
+
+    Raises
+    ------
+    ValueError
+        The identity, as JSON, has no room.
+    """
+    content = _HEAD.pack(MAGIC, base, len(identity)) + identity
+    if len(content) > SLOTS_AT:
+        raise ValueError("the identity has no room")
+    return content.ljust(SLOTS_AT, b"\0")
+
+
+def first_mark(base: int) -> int:
+    """Return the mark of slot 0 in the round that begins with an ordinal; then they count up."""
+    return base % _ROUND + 1
+
+
+def encode_frame(
+    number: int, kind: str, fields: Fields, blobs: Sequence[bytes]
+) -> tuple[list[bytes], int]:
+    """Return a frame in parts, and how many bytes it is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        JSON cannot hold the fields.
+    """
+    content = json.dumps([kind, fields, [len(blob) for blob in blobs]]).encode()
+    size = len(content) + sum(map(len, blobs))
+    header = _FRAME.pack(size, number, len(content), 0, _digest(content, *blobs))
+    return [header, content, *blobs], _FRAME.size + size
+
+
+def frames(file: int, start: int, end: int | None = None) -> Iterator[tuple[Frame, int]]:
+    """Yield the frames of a journal from a place on, and where each ends.
+
+    A frame that is cut short or damaged ends them: it was being written when the process, or the
+    machine, died.
+    """
+    end = os.fstat(file).st_size if end is None else end
+    buffer, offset = b"", start  # what was read, and where it begins
+    place = start
+    while place < end:
+        buffer, offset = _read_on(file, buffer, offset, place, _FRAME.size)
+        if len(buffer) - (place - offset) < _FRAME.size:
+            return
+        size, number, length, _, digest = _FRAME.unpack_from(buffer, place - offset)
+        if place + _FRAME.size + size > end or length > size:
+            return
+        buffer, offset = _read_on(file, buffer, offset, place, _FRAME.size + size)
+        start_at = place - offset + _FRAME.size
+        content = buffer[start_at : start_at + length]
+        rest = memoryview(buffer)[start_at + length : start_at + size]
+        if len(content) + len(rest) < size or _digest(content, rest) != digest:
+            return
+        try:
+            kind, fields, sizes = json.loads(content)
+            blobs, at = [], 0
+            for blob in sizes:
+                blobs.append(bytes(rest[at : at + blob]))
+                at += blob
+        except (ValueError, TypeError, RecursionError):
+            return
+        place += _FRAME.size + size
+        yield Frame(number, kind, fields, blobs), place
+
+
+def _read_on(file: int, buffer: bytes, offset: int, place: int, size: int) -> tuple[bytes, int]:
+    """Return a buffer that has `size` bytes from `place` on, if the file has; and its place."""
+    if place - offset + size <= len(buffer):
+        return buffer, offset
+    rest = buffer[place - offset :]
+    wanted = max(size, _BLOCK) - len(rest)
+    return rest + os.pread(file, wanted, place + len(rest)), place
+
+
+def points_in(data: bytes) -> Iterator[tuple[Any, ...]]:
+    """Yield step, timestamp, value, series and mark of each slot in bytes."""
+    return SLOT.iter_unpack(data)
+
+
+def count_points(data: bytes) -> int:
+    """Return how many slots bytes hold."""
+    return len(data) // SLOT.size
+
+
+def drop_points(data: bytes, count: int) -> bytes:
+    """Return the bytes of slots without the first ones."""
+    return data[count * SLOT.size :] if count > 0 else data
+
+
+def read_head(file: int) -> tuple[int, dict[str, Any]] | None:
+    """Return the ordinal of slot 0 and the identity in a journal; None if the file is none."""
+    head = os.pread(file, SLOTS_AT, 0)
+    if len(head) < SLOTS_AT or not head.startswith(MAGIC):
+        return None
+    _, base, length = _HEAD.unpack_from(head)
+    try:
+        identity = json.loads(head[_HEAD.size : _HEAD.size + length])
+    except (ValueError, RecursionError):
+        return None
+    return (base, identity) if isinstance(identity, dict) else None
+
+
+def read_slots(file: int, base: int) -> bytes:
+    """Return the bytes of the slots of the present round that were filled."""
+    data = os.pread(file, SLOTS * SLOT.size, SLOTS_AT)
+    mark = first_mark(base)
+    filled = 0
+    for i, (*_, found) in enumerate(SLOT.iter_unpack(data[: len(data) // SLOT.size * SLOT.size])):
+        if found != mark + i:
+            break
+        filled += 1
+    return data[: filled * SLOT.size]
+
+
+def _digest(*parts: bytes | memoryview) -> int:
+    import xxhash
+
+    state = xxhash.xxh3_64()
+    for part in parts:
+        state.update(part)
+    return state.intdigest()
+
+
+def write_all(file: int, parts: Sequence[bytes], offset: int) -> None:
+    """Write all parts at a place of a file.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or worse.
+    """
+    if len(parts) <= _VECTORS and sum(map(len, parts)) < _BLOCK and hasattr(os, "pwritev"):
+        written = os.pwritev(file, parts, offset)
+        if written == sum(map(len, parts)):
+            return
+    for part in parts:
+        view = memoryview(part)
+        while view:
+            written = os.pwrite(file, view[: 64 * _BLOCK], offset)
+            view, offset = view[written:], offset + written
