@@ -85,6 +85,8 @@ class Dataset:
         JSON-able description: columns or dtype.
     profile
         JSON-able facts: shape, bytes.
+    source
+        Where it came from: JSON text as MLflow has it, or a URI; empty where nobody said.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Dataset:
     source_type: str
     schema: Mapping[str, Any]
     profile: Mapping[str, Any]
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
