@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -516,10 +516,21 @@ _over_fork: list[_Held] = []
 
 
 class Reader:
-    """Read-only connections to one file, one per thread (and none from before a fork)."""
+    """Read-only connections to one file, one per thread (and none from before a fork).
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    path
+        The file.
+    on_open
+        Called with each new connection, to register functions.
+    """
+
+    def __init__(
+        self, path: Path, on_open: Callable[[sqlite3.Connection], None] | None = None
+    ) -> None:
         self.path = path
+        self._on_open = on_open
         self._local = threading.local()
 
     def _connection(self) -> _Held:
@@ -539,6 +550,8 @@ class Reader:
                 held.close()
         with _opening, translated(self.path):
             held = _Held(connect_reader(self.path), file_identity(self.path))
+            if self._on_open is not None and held.conn is not None:
+                self._on_open(held.conn)
             _held.add(held)
         self._local.held = held
         return held

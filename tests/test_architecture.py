@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
-    ("errors", "types", "settings", "_lazy", "_version"),
+    ("errors", "types", "settings", "packing", "_lazy", "_version"),
     ("db", "migrations"),
     ("store", "artifacts", "models", "provenance", "media", "data"),
     ("registry",),
@@ -34,6 +34,7 @@ ALLOWED_SIBLINGS = {
     ("db", "migrations"),  # opening a file is what brings its schema up to date
     ("__init__", "ipython"),  # `%load_ext nbtrack` looks for its functions in the package itself
     ("data", "provenance"),  # what is known of data without MLflow's forms; secrets are masked
+    ("packing", "errors"),  # bytes that are no chunk are one of nbtrack's errors
     ("settings", "errors"),  # a value that cannot be accepted is one of nbtrack's errors
 }
 # Shipped for third parties; if a unit needed it, test code would run in production.

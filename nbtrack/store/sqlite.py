@@ -20,6 +20,7 @@ from nbtrack.store.base import NewRun
 from nbtrack.store.downsample import downsample
 from nbtrack.store.points import number
 from nbtrack.store.sealing import MetricBlock, TextColumns
+from nbtrack.store.search import select_experiments, select_runs
 from nbtrack.store.sessions import IsAlive
 from nbtrack.types import (
     ArtifactInfo,
@@ -65,6 +66,10 @@ RUN_INFO = (
 _INFO = (
     "r.*, x.name AS experiment_name, e.execution_count, s.notebook, s.machine, s.pid,"
     " s.process_start, s.heartbeat_ms"
+)
+_EXPERIMENT = (
+    "x.*, (SELECT json_group_object(key, value) FROM experiment_tags t"
+    " WHERE t.experiment_id = x.experiment_id) AS tags"
 )
 _MIN_PREFIX = 4
 _STAGES = {
@@ -205,18 +210,16 @@ class SqliteStore:
     def search_experiments(self, query: ExperimentQuery | None = None) -> list[Experiment]:
         """Return experiments; without a query all that are not in the trash, newest first."""
         query = query or ExperimentQuery(max_results=-1)
-        return self._experiments(
-            f"WHERE {_STAGES[query.view_type].format('x')}"
-            " ORDER BY creation_time DESC, experiment_id DESC LIMIT ? OFFSET ?",
-            (query.max_results, query.offset),
+        sql, args = select_experiments(query.filter, query.order_by).query(
+            _EXPERIMENT,
+            (_STAGES[query.view_type].format("x"), ()),
+            limit=query.max_results,
+            offset=query.offset,
         )
+        return [_experiment(row) for row in self._read(sql, args)]
 
     def _experiments(self, clause: str, args: tuple[Any, ...]) -> list[Experiment]:
-        rows = self._read(
-            "SELECT x.*, (SELECT json_group_object(key, value) FROM experiment_tags t"
-            f" WHERE t.experiment_id = x.experiment_id) AS tags FROM experiments x {clause}",
-            args,
-        )
+        rows = self._read(f"SELECT {_EXPERIMENT} FROM experiments x {clause}", args)
         return [_experiment(row) for row in rows]
 
     def resolve_run_id(self, text: str) -> str:
@@ -331,19 +334,19 @@ class SqliteStore:
 
     def _select(self, query: RunQuery) -> list[int]:
         """Return the numbers of the runs that a query means, in their order."""
-        where, args = [_STAGES[query.view_type].format("r")], []
+        conditions: list[tuple[str, tuple[Any, ...]]] = [(_STAGES[query.view_type].format("r"), ())]
         if query.experiment_ids is not None:
-            where.append("r.experiment_id IN (SELECT value FROM json_each(?))")
-            args.append(json.dumps([records.experiment_key(x) for x in query.experiment_ids]))
+            keys = [records.experiment_key(x) for x in query.experiment_ids]
+            conditions.append(
+                ("r.experiment_id IN (SELECT value FROM json_each(?))", (json.dumps(keys),))
+            )
         if query.run_ids is not None:
-            where.append("r.run_id IN (SELECT value FROM json_each(?))")
-            args.append(json.dumps(list(query.run_ids)))
-        rows = self._read(
-            f"SELECT r.run_no FROM runs r WHERE {' AND '.join(where)}"
-            " ORDER BY r.start_time DESC, r.run_no DESC LIMIT ? OFFSET ?",
-            (*args, query.max_results, query.offset),
+            ids = json.dumps(list(query.run_ids))
+            conditions.append(("r.run_id IN (SELECT value FROM json_each(?))", (ids,)))
+        sql, args = select_runs(query.filter, query.order_by).query(
+            "r.run_no", *conditions, limit=query.max_results, offset=query.offset
         )
-        return [row[0] for row in rows]
+        return [row[0] for row in self._read(sql, args)]
 
     def _chosen(self, numbers: Sequence[int], columns: str, joins: str = "") -> list[sqlite3.Row]:
         """Return columns of runs, in the order of their numbers."""
