@@ -171,7 +171,7 @@ _RUNS = _Layout(
             "notebook",
         ),
     },
-    (("r.start_time", True), ("r.run_id", False)),
+    (("r.start_time", True), ("r.run_no", True)),
 )
 _EXPERIMENTS = _Layout(
     "experiments x",
