@@ -30,6 +30,7 @@ class Case:
     experiment_id: int = 0
     parent_run_id: str | None = None
     notebook: str | None = None
+    run_id: str | None = None
 
 
 def run_id_of(number: int) -> str:
@@ -75,7 +76,7 @@ class Database:
         )
 
     def add(self, number: int, case: Case) -> None:
-        run_id = run_id_of(number)
+        run_id = case.run_id or run_id_of(number)
         session = None
         if case.notebook is not None:
             session = f"s{number}"
