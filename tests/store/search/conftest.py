@@ -125,6 +125,11 @@ class Database:
         sql, args = select_runs(filter_text, order_by).query("r.run_name")
         return [name for (name,) in self.conn.execute(sql, args)]
 
+    def numbers(self, filter_text: str | None = None, *order_by: str) -> list[int]:
+        """Return the numbers of the runs that a search finds, in order."""
+        sql, args = select_runs(filter_text, order_by).query("r.run_no")
+        return [number for (number,) in self.conn.execute(sql, args)]
+
     def experiments(self, filter_text: str | None = None, *order_by: str) -> list[str]:
         """Return the names of the experiments that a search finds, in order."""
         sql, args = select_experiments(filter_text, order_by).query("x.name")
