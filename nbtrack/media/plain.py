@@ -70,8 +70,8 @@ def _from_library(value: Any) -> Any:
     """
     if type(value).__name__ in {"NaTType", "NAType"}:
         return None
-    if isinstance(value, _DATES):  # pandas.Timestamp
-        return value.isoformat()
+    if callable(written := getattr(value, "isoformat", None)):  # pandas.Timestamp, Timedelta
+        return written()
     if hasattr(value, "columns"):  # frames of pandas and polars
         return {str(name): value[name].to_list() for name in value.columns}
     kind = getattr(getattr(value, "dtype", None), "kind", "")

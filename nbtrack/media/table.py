@@ -224,7 +224,14 @@ def _is_image(cell: Any) -> bool:
 
 def _json(frame: pd.DataFrame, path: str, existing: bytes | None) -> bytes:
     columns: list[Any] = list(frame.columns)
-    rows = [list(row) for row in zip(*(_cells(frame[name]) for name in columns), strict=True)]
+    try:
+        cells = [_cells(frame[name]) for name in columns]
+    except RecursionError:
+        raise InvalidParameterError(
+            f"A cell of the table {path!r} contains itself, or is nested too deeply.",
+            hint="Write it as text.",
+        ) from None
+    rows = [list(row) for row in zip(*cells, strict=True)]
     if existing is not None:
         before, rows_before = _rows(existing, path)
         union = [*before, *(name for name in columns if name not in before)]
@@ -233,35 +240,35 @@ def _json(frame: pd.DataFrame, path: str, existing: bytes | None) -> bytes:
             *([dict(zip(columns, row, strict=True)).get(name) for name in union] for row in rows),
         ]
         columns = union
-    try:
-        text = json.dumps({"columns": columns, "data": rows}, separators=(",", ":"))
-    except RecursionError:
-        raise InvalidParameterError(
-            f"A cell of the table {path!r} is nested too deeply to be written.",
-            hint="Write it as text.",
-        ) from None
-    return text.encode()
+    return json.dumps({"columns": columns, "data": rows}, separators=(",", ":")).encode()
 
 
 def _cells(column: pd.Series[Any]) -> list[Any]:
     """Return the values of a column as JSON has them: what is missing or infinite is null."""
     import numpy as np
+    import pandas as pd
 
     kind = column.dtype.kind
-    if kind == "M":
+    if isinstance(column.dtype, np.dtype | pd.DatetimeTZDtype) and kind == "M":
         times = column.dt.tz_convert(None) if getattr(column.dtype, "tz", None) else column
         zone = "" if times is column else "Z"
         values = times.to_numpy()
         exact = (values.astype("M8[ms]") == values)[~np.isnat(values)].all()
         texts = np.datetime_as_string(values, unit="ms" if exact else "ns").tolist()
         return [None if text == "NaT" else text + zone for text in texts]
-    missing = column.isna().to_numpy()
-    if kind in "biu" and not missing.any():
-        return list(column.tolist())
     if kind == "f":
-        missing = missing | ~np.isfinite(column.to_numpy(dtype=float, na_value=np.nan))
-    values = [plain(value) for value in column.tolist()]
-    return [None if gone else _finite(value) for value, gone in zip(values, missing, strict=True)]
+        numbers = column.to_numpy(dtype=float, na_value=np.nan)
+        return _with_nulls(numbers.tolist(), ~np.isfinite(numbers))
+    values, missing = column.tolist(), column.isna().to_numpy()
+    if kind not in "biu" and set(map(type, values)) != {str}:  # most columns need no look at each
+        values = [_finite(plain(value)) for value in values]
+    return _with_nulls(values, missing)
+
+
+def _with_nulls(values: list[Any], missing: Any) -> list[Any]:
+    for place in missing.nonzero()[0].tolist():
+        values[place] = None
+    return values
 
 
 def _finite(value: Any) -> Any:

@@ -171,7 +171,7 @@ def main() -> None:
             for name in POLARS
         },
     }
-    RECORDED.write_text(json.dumps(recorded, indent=1) + "\n")
+    RECORDED.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ TABLES: dict[str, list[Callable[[], Any]]] = {
     "lists in cells": [lambda: {"x": [[1, 2], []], "y": [{"a": 1}, {"b": None}]}],
     "numbers as names": [lambda: pd.DataFrame({0: [1], 1: [2]})],
     "category": [lambda: pd.DataFrame({"x": pd.Categorical(["u", "v"])})],
+    "durations": [lambda: pd.DataFrame({"x": pd.to_timedelta(["1s", None])})],
     "no rows": [lambda: {"x": [], "y": []}],
     "unicode": [lambda: {"x": ['ä/\u2028 \\ " </script>']}],
     "lengths that differ": [lambda: {"x": [1], "y": [1, 2]}],
@@ -139,7 +140,7 @@ def main() -> None:
     for name, steps in TABLES.items():
         found = logged(lambda run, s=steps: [client.log_table(run, make(), "t.json") for make in s])
         recorded["tables"][name] = found and found["t.json"].decode()
-    RECORDED.write_text(json.dumps(recorded, indent=1) + "\n")
+    RECORDED.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":
