@@ -63,7 +63,6 @@ DAY = datetime.datetime(2024, 1, 2, 3, 4, 5)
         (1j, "1j"),
         ({np.int64(1): 2, (1, 2): 3, DAY: 4}, {1: 2, "[1, 2]": 3, "2024-01-02T03:04:05": 4}),
     ],
-    ids=str,
 )
 def test_a_value_has_a_plain_form(value: Any, wanted: Any) -> None:
     found = plain(value)
