@@ -6,7 +6,7 @@ import io
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,7 @@ def decode_table(data: bytes, path: str) -> pd.DataFrame:
         return _read_parquet(data, path)
     columns, rows = _rows(data, path)
     frame = pd.DataFrame(rows, columns=columns)
-    for name in frame.columns:
+    for name in frame.columns if frame.columns.is_unique else ():
         column = frame[name]
         texts = column.dropna()
         if (
@@ -153,15 +153,16 @@ def _frame(data: Any) -> pd.DataFrame:
     if library_of(data, {"polars"}) and hasattr(data, "columns"):
         data = {name: data[name].to_list() for name in data.columns}
     if isinstance(data, Mapping):
+        columns = {name: _column(value) for name, value in data.items()}
         try:
-            frame = pd.DataFrame(dict(data))
+            frame = pd.DataFrame(columns)
         except ValueError as error:  # nothing but scalars: one row
-            if any(_is_column(value) for value in data.values()):
+            if any(_has_rows(value) for value in columns.values()):
                 raise InvalidParameterError(
                     f"The columns of the table do not fit together: {error}.",
                     hint="Give each column the same number of values.",
                 ) from error
-            frame = pd.DataFrame([dict(data)])
+            frame = pd.DataFrame([columns])
     elif isinstance(data, pd.DataFrame):
         frame = data.copy(deep=False)
     else:
@@ -178,8 +179,16 @@ def _frame(data: Any) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def _is_column(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+def _column(value: Any) -> Any:
+    """Return what pandas takes as a column, or as the one value of it."""
+    if library_of(value, {"torch"}) and hasattr(value, "tolist"):
+        return value.tolist()
+    return list(value) if getattr(value, "ndim", 1) > 1 else value  # each cell a row of the array
+
+
+def _has_rows(value: Any) -> bool:
+    sized = hasattr(value, "__len__") and not isinstance(value, str | bytes | Mapping)
+    return sized and getattr(value, "ndim", 1) > 0
 
 
 def _column_name(name: Any) -> str | int | float:

@@ -118,6 +118,12 @@ def test_bare_data_is_described() -> None:
     assert data.to_record(record) is record
 
 
+def test_a_frame_with_columns_named_like_the_parts_of_a_dataset_is_data() -> None:
+    frame = pd.DataFrame({"name": ["a"], "digest": ["b"], "source": ["c"]})
+    assert not is_dataset(frame)
+    assert data.to_record(frame, "f").source_type == "pandas"
+
+
 class FromElsewhere:
     """A dataset with MLflow's interface, and no class of ours."""
 

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbtrack import data
-from nbtrack.data.sources import REMOTE, _file_name, source_from_json
+from nbtrack.data.download import file_name
+from nbtrack.data.sources import REMOTE, source_from_json
 from nbtrack.errors import InvalidParameterError, NbtrackError, NotFoundError, StoreError
 
 SOURCES = [
@@ -86,6 +87,9 @@ def test_a_local_file_is_loaded_where_it_lies_or_copied(tmp_path: Path) -> None:
     copy = data.LocalDatasetSource(str(file)).load(tmp_path / "deep" / "er")
     assert Path(copy) == tmp_path / "deep" / "er" / "a b.csv"
     assert Path(copy).read_text() == "x"
+    assert data.LocalDatasetSource(copy).load(tmp_path / "deep" / "er") == copy
+    with pytest.raises(StoreError, match="cannot be copied"):
+        data.LocalDatasetSource(str(file)).load(Path(copy) / "below a file")
     folder = data.LocalDatasetSource(str(tmp_path / "deep")).load(tmp_path / "other")
     assert (Path(folder) / "er" / "a b.csv").is_file()
     with pytest.raises(NotFoundError, match="no file"):
@@ -146,7 +150,7 @@ odd = st.text(st.sampled_from("/\\.:% ~\0\"';=\n") | st.characters(), max_size=1
 
 @given(disposition=st.none() | odd.map(lambda name: f"attachment; filename={name}"), path=odd)
 def test_a_downloaded_file_never_has_a_path(disposition: str | None, path: str) -> None:
-    name = _file_name(disposition, f"http://x/{path}")
+    name = file_name(disposition, f"http://x/{path}")
     assert name.strip(". ")
     assert not set(name) & set("/\\\0")
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbtrack.errors import InvalidParameterError, MissingPackageError
+from nbtrack.errors import InvalidParameterError, MissingPackageError, NotFoundError
 from nbtrack.media import (
     Image,
     encode_image,
@@ -45,6 +45,14 @@ def test_an_image_of_ours_has_mlflows_methods(tmp_path: Path) -> None:
     image.save(str(tmp_path / "a.png"))
     assert Image(str(tmp_path / "a.png")).to_list() == image.to_list()
     assert Image(np.zeros((1, 1, 3), "uint8")).to_list() == [(0, 0, 0)]
+
+
+def test_a_file_that_is_no_image_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("text")
+    with pytest.raises(InvalidParameterError, match="cannot be read as an image"):
+        Image(tmp_path / "a.png")
+    with pytest.raises(NotFoundError, match="no image file"):
+        Image(str(tmp_path / "b.png"))
 
 
 def test_the_extension_says_the_format() -> None:

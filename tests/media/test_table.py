@@ -113,6 +113,33 @@ def test_parquet() -> None:
         decode_table(b"PAR1", "t.parquet")
 
 
+class Tensor:
+    """What is used of a torch tensor."""
+
+    __module__ = "torch"
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def tolist(self) -> Any:
+        return self.value
+
+
+def test_arrays_and_tensors_are_columns() -> None:
+    data = {"e": np.arange(4).reshape(2, 2), "t": Tensor([1.5, 2.0]), "s": 7}
+    rows = json.loads(encode_table(data, "t.json")["t.json"])["data"]
+    assert rows == [[[0, 1], 1.5, 7], [[2, 3], 2.0, 7]]
+    scalars = {"loss": Tensor(0.5), "n": np.int64(3), "z": np.array(1.0)}
+    assert json.loads(encode_table(scalars, "t.json")["t.json"])["data"] == [[0.5, 3, 1.0]]
+
+
+def test_two_columns_of_one_name_that_mlflow_wrote_are_read() -> None:
+    frame = decode_table(
+        b'{"columns":["date","date"],"data":[["2024-01-01T00:00:00",1]]}', "t.json"
+    )
+    assert frame.to_numpy().tolist() == [["2024-01-01T00:00:00", 1]]
+
+
 def test_polars() -> None:
     pl = pytest.importorskip("polars")
     frame = pl.DataFrame({"x": [1, None], "y": ["a", "b"]})
@@ -126,6 +153,7 @@ def test_polars() -> None:
         ([1, 2], "A list is no table"),
         (pd.Series([1]), "A Series is no table"),
         ({"x": [1], "y": [1, 2]}, "do not fit together"),
+        ({"x": np.zeros(1), "y": np.zeros(2)}, "do not fit together"),
         (pd.DataFrame([[1, 2]], columns=["x", "x"]), "two columns 'x'"),
         ({1: [1], (1,): [2], "[1]": [3]}, r"two columns '\[1\]'"),
     ],
