@@ -94,7 +94,9 @@ def to_pil(image: Any) -> Any:
     if library == "PIL":
         return image
     if library == "torch" and hasattr(image, "detach"):
-        return _from_array(image.detach().cpu().numpy())
+        tensor = image.detach().cpu()
+        # numpy has no bfloat16; for pixels, 32 bits are enough of any kind of float.
+        return _from_array((tensor.float() if tensor.is_floating_point() else tensor).numpy())
     if library == "numpy" and hasattr(image, "ndim"):
         return _from_array(image)
     raise InvalidParameterError(

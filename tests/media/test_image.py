@@ -114,12 +114,18 @@ class Tensor:
 
     cpu = detach
 
+    def is_floating_point(self) -> bool:
+        return self.array.dtype.kind == "f"
+
+    def float(self) -> Tensor:
+        return Tensor(self.array.astype("float32"))
+
     def numpy(self) -> Any:
         return self.array
 
 
-def test_tensors_are_taken() -> None:
-    array = np.arange(12, dtype="uint8").reshape(2, 2, 3)
+@pytest.mark.parametrize("array", [np.arange(12, dtype="uint8").reshape(2, 2, 3), np.eye(3)])
+def test_tensors_are_taken(array: Any) -> None:
     assert encode_image(Tensor(array)) == encode_image(array)
 
 
