@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from nbtrack.errors import StoreError
 
 _TIMEOUT_S = 60.0
+_CONTROL = re.compile(r"[\0-\x1f\x7f]")
 
 
 def download(url: str, folder: Path) -> Path:
@@ -59,7 +60,9 @@ def file_name(disposition: str | None, url: str) -> str:
     from email.message import Message
 
     message = Message()
-    message["Content-Disposition"] = (disposition or "attachment").replace("\n", " ")
+    # A header is latin-1, on one line.
+    header = (disposition or "attachment").encode("latin-1", "replace").decode("latin-1")
+    message["Content-Disposition"] = _CONTROL.sub("", header)
     named = message.get_filename() or unquote(urlsplit(url).path)
-    name = re.split(r"[/\\:]", named)[-1].replace("\0", "")
+    name = _CONTROL.sub("", re.split(r"[/\\:]", named)[-1])
     return name if name.strip(". ") else "dataset_source"

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from nbtrack.data.download import download
 from nbtrack.errors import InvalidParameterError, MissingPackageError, NotFoundError, StoreError
@@ -164,7 +164,7 @@ class RemoteDatasetSource(_UriSource):
     @property
     def source_type(self) -> str:  # type: ignore[override]  # it depends on the URI
         """The scheme of the URI."""
-        return urlsplit(self.uri).scheme
+        return _scheme(self.uri)
 
 
 class HTTPDatasetSource(DatasetSource):
@@ -173,7 +173,7 @@ class HTTPDatasetSource(DatasetSource):
     source_type = "http"
 
     def __init__(self, url: str) -> None:
-        if urlsplit(url).scheme.lower() not in {"http", "https"}:
+        if _scheme(url) not in {"http", "https"} or _parts(url) is None:
             raise InvalidParameterError(
                 f"{url!r} is no web address; use http://... or https://...",
                 hint="Give a file's path or another URI as it is: source='data.csv'.",
@@ -326,8 +326,7 @@ def resolve_source(source: Any = None) -> Any:
         )
     uri = os.fspath(source)
     uri = os.fsdecode(uri) if isinstance(uri, bytes) else uri
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", uri)  # one letter is a drive of Windows
-    word = scheme[1].lower() if scheme else ""
+    word = _scheme(uri)
     if word in {"", "file"} or isinstance(source, os.PathLike):
         return LocalDatasetSource(uri)
     if word in {"http", "https"}:
@@ -382,12 +381,25 @@ def _required(source: Mapping[str, Any], key: str) -> str:
     return value
 
 
+def _scheme(uri: str) -> str:
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", uri)  # one letter is a drive of Windows
+    return found[1].lower() if found else ""
+
+
+def _parts(uri: str) -> SplitResult | None:
+    try:
+        return urlsplit(uri)
+    except ValueError:  # a bracket that is not closed, for one
+        return None
+
+
 def _local_path(uri: str) -> str:
     if not uri.lower().startswith("file:"):
         return uri
-    parts = urlsplit(uri)
-    if parts.netloc not in {"", "localhost", "127.0.0.1", "."}:
+    parts = _parts(uri)
+    if parts is None or parts.netloc not in {"", "localhost", "127.0.0.1", "."}:
         raise InvalidParameterError(
-            f"{uri!r} names a file of another machine.", hint="Use file:///path or the path alone."
+            f"{uri!r} names no file of this machine.",
+            hint="Use file:///path or the path alone.",
         )
     return unquote(parts.path)
