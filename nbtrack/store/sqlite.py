@@ -609,8 +609,10 @@ def _series(run_id: str, key: str, chunks: Sequence[bytes]) -> MetricSeries:
     import numpy as np
 
     steps, timestamps, values = packing.decode_arrays(chunks)
-    ahead = steps[1:] - steps[:-1]
-    if (ahead < 0).any() or ((ahead == 0) & (timestamps[1:] < timestamps[:-1])).any():
+    # Compared, not subtracted: a difference of whole numbers of 64 bits may need 65.
+    back = steps[1:] < steps[:-1]
+    level = steps[1:] == steps[:-1]
+    if back.any() or (level & (timestamps[1:] < timestamps[:-1])).any():
         order = np.lexsort((timestamps, steps))  # stable: the order of coming decides last
         steps, timestamps, values = steps[order], timestamps[order], values[order]
     return MetricSeries(run_id, key, steps, timestamps, values)
