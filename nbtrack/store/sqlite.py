@@ -12,12 +12,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nbtrack import packing
 from nbtrack.db import Reader, RecordSink
 from nbtrack.errors import InvalidParameterError, NotFoundError
 from nbtrack.store import records
 from nbtrack.store.base import NewRun
-from nbtrack.store.downsample import downsample
+from nbtrack.store.downsample import unpack_series
 from nbtrack.store.points import number
 from nbtrack.store.sealing import METRIC, MetricBlock, TextColumns, places_of
 from nbtrack.store.search import select_experiments, select_runs
@@ -411,8 +410,8 @@ class SqliteStore:
                     (run_id, key),
                 )
                 if rows:
-                    series = _series(run_id, key, [row[0] for row in rows])
-                    found.append(series if max_points is None else downsample(series, max_points))
+                    chunks = [row[0] for row in rows]
+                    found.append(unpack_series(run_id, key, chunks, max_points))
         return found
 
     def linked_metrics(self, run_id: str) -> list[Metric]:
@@ -603,16 +602,3 @@ def _input(row: sqlite3.Row) -> DatasetInput:
         row["context"],
         json.loads(row["tags"]),
     )
-
-
-def _series(run_id: str, key: str, chunks: Sequence[bytes]) -> MetricSeries:
-    import numpy as np
-
-    steps, timestamps, values = packing.decode_arrays(chunks)
-    # Compared, not subtracted: a difference of whole numbers of 64 bits may need 65.
-    back = steps[1:] < steps[:-1]
-    level = steps[1:] == steps[:-1]
-    if back.any() or (level & (timestamps[1:] < timestamps[:-1])).any():
-        order = np.lexsort((timestamps, steps))  # stable: the order of coming decides last
-        steps, timestamps, values = steps[order], timestamps[order], values[order]
-    return MetricSeries(run_id, key, steps, timestamps, values)
