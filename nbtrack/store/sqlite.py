@@ -65,14 +65,11 @@ _TABLE = (
     *_TABLE_INFO.values(),
     "r.run_no",
     "r.experiment_id",
-    *(f"s.{name}" for name in ("session_id", "machine", "pid", "process_start", "heartbeat_ms")),
+    "r.session_id",
     *(f"z.{name}{part}" for name in ("param", "tag", "metric") for part in ("s", "_shape")),
 )
 
-_WHOLE = (
-    "r.*, z.*, x.name AS experiment_name, e.execution_count, s.notebook, s.machine, s.pid,"
-    " s.process_start, s.heartbeat_ms"
-)
+_WHOLE = "r.*, z.*, x.name AS experiment_name, e.execution_count, s.notebook"
 _EXPERIMENT = (
     "x.*, (SELECT json_group_object(key, value) FROM experiment_tags t"
     " WHERE t.experiment_id = x.experiment_id) AS tags"
@@ -482,20 +479,20 @@ class SqliteStore:
 
     def _killed(self, rows: Sequence[sqlite3.Row]) -> dict[str, int]:
         """Return when the runs ended that are RUNNING but whose process is dead, by id."""
-        alive: dict[str, bool] = {}  # by session
-        killed = {}
-        for row in rows:
-            session = row["session_id"]
-            if row["status"] != RunStatus.RUNNING or session is None:
-                continue
-            if session not in alive:
-                alive[session] = self._lives(row)
-            if not alive[session]:
-                killed[row["run_id"]] = max(row["start_time"], row["heartbeat_ms"])
-        return killed
-
-    def _lives(self, row: sqlite3.Row) -> bool:
-        return self._is_alive(row["machine"], row["pid"], row["process_start"], row["heartbeat_ms"])
+        running = [row for row in rows if row["status"] == "RUNNING" and row["session_id"]]
+        heartbeats = {
+            row["session_id"]: row["heartbeat_ms"]
+            for row in self._of(
+                "session_id, machine, pid, process_start, heartbeat_ms FROM sessions",
+                list({row["session_id"] for row in running}),
+            )
+            if not self._is_alive(*row[1:])
+        }
+        return {
+            row["run_id"]: max(row["start_time"], heartbeats[row["session_id"]])
+            for row in running
+            if row["session_id"] in heartbeats
+        }
 
     def _grouped(self, select: str, of: Sequence[Any]) -> defaultdict[Any, list[sqlite3.Row]]:
         """Return rows by their first column, which is one of some values; in order."""
