@@ -186,7 +186,7 @@ _EXPERIMENTS = _Layout(
         "creation_time": _Column("x.creation_time"),
         "last_update_time": _Column("x.last_update_time"),
     },
-    ("x.creation_time DESC", "x.experiment_id"),
+    ("x.creation_time DESC", "x.experiment_id DESC"),
     ("x.experiment_id DESC",),
 )
 
