@@ -292,6 +292,7 @@ def test_sql_finds_what_the_rules_say(
 def test_going_through_the_index_of_a_metric_finds_the_same(
     database: Any,
     case: Callable[..., Any],
+    *,
     operator: str,
     other: Node,
     descending: bool,
