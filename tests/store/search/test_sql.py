@@ -25,7 +25,7 @@ def runs(filled: Callable[..., Any], case: Callable[..., Any]) -> Any:
         case("d", {"acc": 0.75}, {}, {"t": "GRÖSSE"}, (("iris", "d1", "train"),), start_time=4),
         case(
             "e",
-            {},
+            {"twin": -1, "twin.last": 1},
             {"a b": "it's"},
             {},
             (("iris", "d1", "train"), ("wine", "d2", "eval")),
@@ -66,6 +66,8 @@ def runs(filled: Callable[..., Any], case: Callable[..., Any]) -> Any:
         ("metrics.loss.first = 3", "a"),
         ("metrics.loss.last = 2", "a"),
         ("metrics.loss.count >= 2", "ba"),
+        ("metrics.twin.last > 0", "e"),
+        ("metrics.twin.last IS NULL", "dcba"),
         ("params.model = 'm1'", "a"),
         ("params.model != 'm1'", "cb"),
         ("NOT params.model = 'm1'", "edcb"),
