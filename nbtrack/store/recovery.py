@@ -58,10 +58,9 @@ def recover(
         head = None if file is None else journal_file.read_head(file)
         if file is None or head is None:
             return
-        base, identity = head
         conn.execute("BEGIN IMMEDIATE")
         try:
-            had = _put_session(conn, identity, complete=_is_complete(file, base))
+            had = _put_session(conn, head.identity, complete=_is_complete(file, head))
             if had is None:
                 conn.execute("ROLLBACK")
                 on_trouble(
@@ -70,11 +69,9 @@ def recover(
                 )
                 return
             fold = Fold(kinds, lambda what, error: faults.append(f"{what}: {error}"), *had)
-            fold.apply(
-                conn, (frame for frame, _ in journal_file.frames(file, journal_file.FRAMES_AT))
-            )
-            fold.add_points(conn, journal_file.read_slots(file, base), base)
-            note_progress(conn, str(identity["session_id"]), fold)
+            fold.apply(conn, (frame for frame, _ in journal_file.frames(file, head.start)))
+            fold.add_points(conn, journal_file.read_slots(file, head.base), head.base)
+            note_progress(conn, str(head.identity["session_id"]), fold)
             conn.execute("COMMIT")
         except BaseException:
             if conn.in_transaction:
@@ -88,10 +85,11 @@ def recover(
         )
 
 
-def _is_complete(file: int, base: int) -> bool:
+def _is_complete(file: int, head: journal_file.Head) -> bool:
     """Return whether a journal still has all that was ever put into it."""
-    first = next(journal_file.frames(file, journal_file.FRAMES_AT), None)
-    return base == 0 if first is None else first[0].number == 1
+    numbers = (frame.number for frame, _ in journal_file.frames(file, head.start))
+    first = next(filter(None, numbers), None)  # those that say something again have none
+    return head.base == 0 if first is None else first == 1
 
 
 def _put_session(
@@ -137,8 +135,8 @@ def _identity(path: Path) -> dict[str, Any] | None:
         if file is None or head is None:
             return None
         try:
-            numbers = {name: int(head[1][name]) for name in ("pid", "start_ms")}
-            texts = {name: str(head[1][name]) for name in _IDENTITY}
+            numbers = {name: int(head.identity[name]) for name in ("pid", "start_ms")}
+            texts = {name: str(head.identity[name]) for name in _IDENTITY}
         except (KeyError, TypeError, ValueError):
             return None
         return {**texts, **numbers, "touched_ms": os.fstat(file).st_mtime_ns // 1_000_000}

@@ -125,6 +125,7 @@ class Writer:
         self._failures = 0  # tries that failed, ever
         self._trouble: NbtrackError | None = None
         self._urgent = False
+        self._stirred = False  # somebody came since the thread looked for work
         self._closed = False
         self._looked = False  # for what killed processes left behind
 
@@ -186,7 +187,7 @@ class Writer:
         StoreError
             It could not be written within `timeout` seconds; it goes on waiting in the journal.
         """
-        records, points = self.journal.records, self.journal.points
+        records, points = self.journal.kept()
         if self._has(records, points):
             self._look_for_others()
             return
@@ -223,11 +224,13 @@ class Writer:
 
     def _hurry(self) -> None:
         self._urgent = True
+        self._stirred = True
         self._start_thread()
         self._changed.notify_all()
 
     def _wake(self) -> None:
         with self._changed:
+            self._stirred = True
             self._start_thread()
             self._changed.notify_all()
 
@@ -277,15 +280,23 @@ class Writer:
         wait = _RETRY_S[0]
         beat = time.monotonic() + self._beat_s
         while True:
+            # Not within the condition: a signal's handler may log, and stir us, while its thread
+            # holds the lock of the journal.
+            idle = self._is_idle()
             with self._changed:
-                while self._is_idle() and not self._closed and time.monotonic() < beat:
-                    self._changed.wait(beat - time.monotonic())
+                while (
+                    idle
+                    and not self._stirred
+                    and not self._closed
+                    and (left := beat - time.monotonic()) > 0
+                ):
+                    self._changed.wait(left)
                 if self._closed:
                     return
-                waiting = not self._is_idle()
+                waiting = self._stirred or not idle
                 if waiting and not self._urgent:
                     self._changed.wait(COMMIT_INTERVAL_S)
-                self._urgent = False
+                self._urgent = self._stirred = False
             if not waiting or self._write_batch():
                 wait = _RETRY_S[0]
             else:
@@ -391,8 +402,8 @@ class Writer:
         conn.execute("BEGIN IMMEDIATE")
         try:
             done.apply(conn, batch.frames)
-            if batch.points:
-                done.add_points(conn, batch.points, batch.first_point)
+            # Also without points: some may have been lost for want of room before `first_point`.
+            done.add_points(conn, batch.points, batch.first_point)
             fold.note_progress(conn, self._session().session_id, done)
             results = [self._answer(conn, call) for call in calls]
             sealing.seal_ended(conn)
