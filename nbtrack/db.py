@@ -9,6 +9,7 @@ one writer thread of the process. Reading uses a read-only connection per thread
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import threading
 import time
@@ -290,6 +291,37 @@ def _set_wal(conn: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+def begin(conn: sqlite3.Connection) -> None:
+    """Begin a transaction that writes, waiting for others up to `BUSY_TIMEOUT_MS`.
+
+    SQLite itself looks only every tenth of a second after a while: of eight processes that write
+    all the time, some would find the file locked each time they look.
+
+    Raises
+    ------
+    sqlite3.OperationalError
+        The file is still locked.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    conn.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                conn.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if _code(error) not in _LOCKED or time.monotonic() > deadline:
+                    raise
+                time.sleep(_turns.uniform(0.001, 0.004))
+            else:
+                return
+    finally:
+        conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+
+# A generator of its own: the user's random numbers must come out as if nbtrack was not there.
+_turns = random.Random()  # noqa: S311 - who comes first is no secret
 
 
 def _newer(path: Path, version: int) -> NewerSchemaError:

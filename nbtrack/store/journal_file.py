@@ -9,8 +9,8 @@ Beside the database it is called ``<database>-pending-<session>``. In the byte o
     ...      frames: records one after the other, each with its number and a digest
 
 A slot counts if its mark is the one that is expected there, which is its place in the file plus a
-number that no two rounds through the slots have in common: the mark is written last. A file may come from anywhere: what is read is bound
-by its size, and what does not fit ends the reading.
+number that no two rounds through the slots have in common: the mark is written last. A file may
+come from anywhere: what is read is bound by its size, and what does not fit ends the reading.
 """
 
 from __future__ import annotations

@@ -128,7 +128,8 @@ def test_a_call(client: Client, say: Callable[[str], None]) -> None:
             figures[name] = min(found)
     for name, cost in figures.items():
         say(
-            f"{name}: {cost:.2f} us CPU of the caller; a list takes {floor:.2f} (ratio {cost / floor:.1f})"
+            f"{name}: {cost:.2f} us CPU of the caller;"
+            f" a list takes {floor:.2f} (ratio {cost / floor:.1f})"
         )
 
 
@@ -348,7 +349,8 @@ def test_a_long_history(client: Client, workdir: Path, say: Callable[[str], None
     for name, ours, limit in (("whole", whole, limit_whole), ("sampled", sampled, limit_sampled)):
         a, b = best(ours), best(limit)
         say(
-            f"1,000,000 points, {name}: {a * 1e3:.1f} ms; the limit is {b * 1e3:.1f} (ratio {a / b:.2f})"
+            f"1,000,000 points, {name}: {a * 1e3:.1f} ms;"
+            f" the limit is {b * 1e3:.1f} (ratio {a / b:.2f})"
         )
     plain.close()
 
