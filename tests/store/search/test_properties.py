@@ -230,7 +230,7 @@ def passes(node: Node, number: int, case: Any) -> bool:
 
 
 def in_order(terms: Sequence[OrderTerm], runs: list[tuple[int, Any]]) -> list[int]:
-    runs = sorted(runs, key=lambda run: (-run[1].start_time, run[0]))
+    runs = sorted(runs, key=lambda run: (-run[1].start_time, -run[0]))
     for term in reversed(terms):
         choose = max if term.descending else min
         numbers, nans, missing = [], [], []

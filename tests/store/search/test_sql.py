@@ -140,15 +140,15 @@ def test_order(runs: Any, order: list[str], names: str) -> None:
     assert "".join(runs.runs(None, *order)) == names
 
 
-def test_ties_are_by_start_and_id(filled: Callable[..., Any], case: Callable[..., Any]) -> None:
+def test_ties_are_by_start_and_by_who_came_last(filled: Callable[..., Any], case: Callable[..., Any]) -> None:
     database = filled(case("a", start_time=5), case("b", start_time=7), case("c", start_time=5))
-    assert database.runs(None, "status") == database.runs() == ["b", "a", "c"]
+    assert database.runs(None, "status") == database.runs() == ["b", "c", "a"]
 
 
 def test_experiments(database: Any) -> None:
     database.add_experiment(1, "alpha", 10**13, {"team": "x"})
     database.add_experiment(20, "Alpha beta", 10**13, {"team": "y", "a b": "1"})
-    assert database.experiments() == ["alpha", "Alpha beta", "Default"]
+    assert database.experiments() == ["Alpha beta", "alpha", "Default"]
     assert database.experiments(None, "creation_time DESC") == ["Alpha beta", "alpha", "Default"]
     assert database.experiments("name ILIKE 'alpha%'", "name") == ["Alpha beta", "alpha"]
     assert database.experiments("tags.team = 'x'") == ["alpha"]
