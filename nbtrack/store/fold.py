@@ -70,28 +70,26 @@ class Fold:
     def apply(self, conn: Connection, frames: Iterable[journal_file.Frame]) -> None:
         """Apply frames, without those that are in the database already."""
         for frame in frames:
-            if frame.kind == journal.SERIES:
-                # Also of old frames: points that come later belong to these.
-                self._note_series(*frame.fields)
-            if frame.number <= self.records:
-                continue
-            if frame.kind == journal.POINTS:
-                self.add_points(conn, frame.blobs[0], int(frame.fields[0]))
-            elif frame.kind != journal.SERIES:
-                self._apply(conn, frame)
-            self.records = frame.number
+            # What a series is, is noted also from old frames: points that come later are its own.
+            if frame.number > self.records or frame.kind == journal.SERIES:
+                self._guarded(conn, str(frame.kind), partial(self._apply, conn, frame))
+            self.records = max(self.records, frame.number)
+
+    def _apply(self, conn: Connection, frame: journal_file.Frame) -> None:
+        if frame.kind == journal.SERIES:
+            series, run_id, key = frame.fields
+            self._note_series(int(series), run_id, key)
+        elif frame.kind == journal.POINTS:
+            (data,), (first,) = frame.blobs, frame.fields
+            self.add_points(conn, data, int(first))
+        else:
+            self._kinds[frame.kind].unpack(frame.fields, frame.blobs).apply(conn)
 
     def _note_series(self, series: int, run_id: str, key: str) -> None:
         if len(self._series) >= _MAX_SERIES:
             for old in list(self._series)[: _MAX_SERIES // 2]:
                 del self._series[old]
         self._series[series] = (run_id, key)
-
-    def _apply(self, conn: Connection, frame: journal_file.Frame) -> None:
-        def write() -> None:
-            self._kinds[frame.kind].unpack(frame.fields, frame.blobs).apply(conn)
-
-        self._guarded(conn, frame.kind, write)
 
     def add_points(self, conn: Connection, data: bytes, first: int) -> None:
         """Add the points of slots, without those that are in the database already.
@@ -104,6 +102,8 @@ class Fold:
             Ordinal of the first of them.
         """
         end = first + journal_file.count_points(data)
+        if not 0 <= first <= end < 2**63:
+            raise ValueError(f"{first} is no ordinal of a point")
         found: dict[int, Series] = {}
         for step, timestamp, value, series, _ in journal_file.points_in(
             journal_file.drop_points(data, self.points - first)

@@ -37,11 +37,11 @@ from nbtrack.store.journal_file import (
     START_AT,
     Frame,
     encode_frame,
-    round_mark,
     frames,
     head,
     pending_folders,
     points_in,
+    round_mark,
     write_all,
 )
 
