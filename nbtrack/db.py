@@ -544,6 +544,7 @@ class _Held:
         self.close()
 
 
+_FORK_WAIT_S = 2.0
 _opening = threading.Lock()  # held while a connection is opened, and over a fork
 _held: weakref.WeakSet[_Held] = weakref.WeakSet()  # they go with their threads
 _over_fork: list[_Held] = []
@@ -614,6 +615,27 @@ class Reader:
         return rows[0] if rows else None
 
 
+@contextmanager
+def lent(path: Path) -> Iterator[sqlite3.Connection]:
+    """Lend a read-only connection that nobody else has, for settings of its own.
+
+    Raises
+    ------
+    NbtrackError
+        The file is absent, foreign, damaged or too new.
+    """
+    with _opening, translated(path):
+        held = _Held(connect_reader(path), None)
+        _held.add(held)
+    with held.lock:
+        if held.conn is None:  # another thread has forked just now
+            raise StoreError(f"The database {path} was closed by a fork.", hint="Try again.")
+        try:
+            yield held.conn
+        finally:
+            held.close()
+
+
 def close_readers() -> None:
     """Close all read-only connections of this process; the next reading opens one again."""
     for held in list(_held):
@@ -626,9 +648,10 @@ def _before_fork() -> None:
     # them do: the child would believe that it holds them. So nothing is open while a fork happens.
     _opening.acquire()
     for held in list(_held):
-        held.lock.acquire()
-        held.close()
-        _over_fork.append(held)
+        # A query that takes longer than that is not waited for: its connection stays open.
+        if held.lock.acquire(timeout=_FORK_WAIT_S):
+            held.close()
+            _over_fork.append(held)
 
 
 def _after_fork() -> None:

@@ -200,16 +200,27 @@ def _layout(chunk: bytes) -> tuple[int, _Column, _Column]:
         kinds = {_EVEN, *_CODES}
         size = HEADER.size + count * (8 + step_kind + time_kind)
         if (version, size) == (_VERSION, len(chunk)) and {step_kind, time_kind} <= kinds and count:
-            steps = HEADER.size + 8 * count
-            return (
-                count,
-                (step_kind, bases[0], bases[1], steps),
-                (time_kind, bases[2], bases[3], steps + step_kind * count),
-            )
+            start = HEADER.size + 8 * count
+            steps = (step_kind, bases[0], bases[1], start)
+            times = (time_kind, bases[2], bases[3], start + step_kind * count)
+            if _fits(chunk, count, steps) and _fits(chunk, count, times):
+                return count, steps, times
     raise IntegrityError(
         "A chunk of metric points in the database is damaged.",
         hint="Take the database from a backup.",
     )
+
+
+def _fits(chunk: bytes, count: int, column: _Column) -> bool:
+    """Return whether all numbers of a column have 64 bits, whatever base and stride say."""
+    kind, base, stride, offset = column
+    if kind == _EVEN:
+        return -(2**63) <= base + (count - 1) * stride < 2**63
+    if kind == _I64:
+        return base == 0
+    if base < 2**63 - 2**32:
+        return True
+    return bool(base + max(_numbers(_CODES[kind], chunk[offset : offset + kind * count])) < 2**63)
 
 
 def _unpack(chunk: bytes, count: int, column: _Column) -> list[int]:

@@ -8,9 +8,9 @@ Beside the database it is called ``<database>-pending-<session>``. In the byte o
     4096     slots for points: step, timestamp (int64), value (float64), series, mark (uint32)
     ...      frames: records one after the other, each with its number and a digest
 
-A slot counts if its mark is the one that is expected there, which is its place in the file plus a
-number that no two rounds through the slots have in common: the mark is written last. A file may
-come from anywhere: what is read is bound by its size, and what does not fit ends the reading.
+A slot counts if its mark is the one that is expected there: its place in the file plus a number
+that no two rounds through the slots have in common. The mark is written last. A file may come from
+anywhere: what is read is bound by its size, and what does not fit ends the reading.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ _HEAD = struct.Struct("=8sQQI")
 _FRAME = struct.Struct("=QQIIQ")  # size of what follows, number, length of the JSON, 0, digest
 _ROUND = 2**31  # marks of a round begin below this, so that they never run over
 _MOST = 2**62  # no number in a file is greater: each, and a sum of two, is one of SQLite's
+_LARGE = 2**28  # a frame that is looked at twice
+_DENSEST = 64  # times that a file system may make a file smaller
 _BLOCK = 2**20
 _VECTORS = 16  # parts that any system writes with one call
 
@@ -134,6 +136,8 @@ def frames(file: int, start: int, end: int | None = None) -> Iterator[tuple[Fram
         size, number, length, _, digest = _FRAME.unpack_from(buffer, place - offset)
         if place + _FRAME.size + size > end or length > size or number > _MOST:
             return
+        if size > _LARGE and _is_hollow(file):
+            return
         buffer, offset = _read_on(file, buffer, offset, place, _FRAME.size + size)
         start_at = place - offset + _FRAME.size
         content = buffer[start_at : start_at + length]
@@ -150,6 +154,13 @@ def frames(file: int, start: int, end: int | None = None) -> Iterator[tuple[Fram
             return
         place += _FRAME.size + size
         yield Frame(number, kind, fields, blobs), place
+
+
+def _is_hollow(file: int) -> bool:
+    """Return whether a file says to be far larger than it is, and would only fill the memory."""
+    found = os.fstat(file)
+    blocks = getattr(found, "st_blocks", None)  # of 512 bytes; not every system tells
+    return blocks is not None and blocks * 512 * _DENSEST < found.st_size
 
 
 def _read_on(file: int, buffer: bytes, offset: int, place: int, size: int) -> tuple[bytes, int]:

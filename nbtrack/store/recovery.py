@@ -77,7 +77,9 @@ def recover(
             if conn.in_transaction:
                 conn.execute("ROLLBACK")
             raise
-    path.unlink(missing_ok=True)
+    # Where it cannot be removed it is read again the next time, and found to be in the database.
+    with contextlib.suppress(OSError):
+        path.unlink()
     if faults:
         on_trouble(
             f"{len(faults)} records that a killed process left behind could not be stored "
@@ -136,8 +138,14 @@ def _identity(path: Path) -> dict[str, Any] | None:
             return None
         try:
             numbers = {name: int(head.identity[name]) for name in ("pid", "start_ms")}
-            texts = {name: str(head.identity[name]) for name in _IDENTITY}
-        except (KeyError, TypeError, ValueError):
+            texts = {name: head.identity[name] for name in _IDENTITY}
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return None
+        if not all(0 <= number < 2**63 for number in numbers.values()):
+            return None
+        if not all(isinstance(text, str) for text in texts.values()):
+            return None
+        if texts["session_id"] != storable(texts["session_id"]):
             return None
         return {**texts, **numbers, "touched_ms": os.fstat(file).st_mtime_ns // 1_000_000}
 

@@ -17,8 +17,8 @@ from nbtrack import packing
 from nbtrack.db import (
     Connection,
     DatabaseError,
-    connect_reader,
     is_trouble,
+    lent,
     storable,
     translate,
     translated,
@@ -64,14 +64,10 @@ def query(
         The file cannot be read.
     """
     _check_sql(sql)
-    with translated(path):
-        conn = connect_reader(path)
-    try:
+    with lent(path) as conn:
         with translated(path):
             prepared = _Query(conn, path, max_rows)
         return prepared.run(sql, _storable(params))
-    finally:
-        conn.close()
 
 
 _READS = {"SELECT", "WITH", "VALUES", "EXPLAIN", "PRAGMA"}

@@ -391,7 +391,16 @@ class Writer:
     def _recover(self, conn: Connection) -> None:
         own = self._session().session_id
         for path in recovery.left_behind(self.path, self._is_alive, own):
-            recovery.recover(conn, path, self._kinds, self._on_trouble)
+            try:
+                recovery.recover(conn, path, self._kinds, lambda what: self._tell(what, what))
+            except Exception as error:  # its bytes may be any, and must not keep us from writing
+                if is_trouble(error):
+                    raise  # the database's fault, not the journal's
+                self._tell(
+                    str(path),
+                    f"The file {path}, which a killed process left behind, cannot be read and is "
+                    f"left as it is ({type(error).__name__}: {error}).",
+                )
 
     def _log_is_lost(self) -> bool:
         return self._log is not None and log_identity(self.path) != self._log

@@ -140,7 +140,9 @@ def test_order(runs: Any, order: list[str], names: str) -> None:
     assert "".join(runs.runs(None, *order)) == names
 
 
-def test_ties_are_by_start_and_by_who_came_last(filled: Callable[..., Any], case: Callable[..., Any]) -> None:
+def test_ties_are_by_start_and_by_who_came_last(
+    filled: Callable[..., Any], case: Callable[..., Any]
+) -> None:
     database = filled(case("a", start_time=5), case("b", start_time=7), case("c", start_time=5))
     assert database.runs(None, "status") == database.runs() == ["b", "c", "a"]
 
