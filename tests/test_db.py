@@ -578,6 +578,10 @@ def test_settings_of_a_connection(ours: Path) -> None:
     }
 
 
+ADD_EXPERIMENT = (
+    "INSERT INTO experiments (experiment_id, name, creation_time, last_update_time)"
+    " VALUES (?, ?, 0, 0)"
+)
 SHOW = (
     "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
     "print([row[0] for row in c.execute('SELECT name FROM experiments ORDER BY 1')]); c.close()"
@@ -592,11 +596,11 @@ def names_seen_by_another_process(path: Path) -> str:
 
 def test_looking_at_a_file_does_not_drop_our_locks(path: Path) -> None:
     writer = connect_writer(path)
-    writer.execute("INSERT INTO experiments VALUES (5, 'earlier', 'active', 0, 0)")
+    writer.execute(ADD_EXPERIMENT, (5, "earlier"))
     check_file(path)
     Reader(path).rows("SELECT 1")
     check_file(path)
     assert names_seen_by_another_process(path) == "['Default', 'earlier']"
-    writer.execute("INSERT INTO experiments VALUES (7, 'later', 'active', 0, 0)")
+    writer.execute(ADD_EXPERIMENT, (7, "later"))
     assert names_seen_by_another_process(path) == "['Default', 'earlier', 'later']"
     writer.close()

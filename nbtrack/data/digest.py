@@ -7,6 +7,7 @@ own fingerprint of what a fit saw is in `nbtrack.provenance.data`.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,7 +22,7 @@ def pandas_digest(frame: Any) -> str:
     Raises
     ------
     InvalidParameterError
-        A cell cannot be hashed, or the columns have no order.
+        A cell cannot be hashed.
     """
     import numpy as np
     import pandas as pd
@@ -31,7 +32,12 @@ def pandas_digest(frame: Any) -> str:
     text = frame.columns[[bool(_all_text(frame.iloc[:, i])) for i in range(frame.shape[1])]]
     numbers = top.select_dtypes(include=[np.number]).columns
     try:
-        values = pd.util.hash_pandas_object(top[text.union(numbers)]).to_numpy()
+        with (
+            warnings.catch_warnings()
+        ):  # names that have no order: it is MLflow's order all the same
+            warnings.simplefilter("ignore", RuntimeWarning)
+            columns = text.union(numbers)
+        values = pd.util.hash_pandas_object(top[columns]).to_numpy()
     except TypeError as error:
         raise InvalidParameterError(
             f"No digest can be taken of the DataFrame: {error}.",

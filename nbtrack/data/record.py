@@ -63,7 +63,10 @@ def is_dataset(data: Any) -> bool:
     >>> is_dataset([1, 2])
     False
     """
-    return all(hasattr(data, name) for name in ("digest", "source", "name", "to_dict", "to_json"))
+    # A digest of text: a DataFrame may have columns of these names.
+    return isinstance(getattr(data, "digest", None), str) and all(
+        hasattr(data, name) for name in ("name", "source", "to_dict", "to_json")
+    )
 
 
 def get_source(dataset: Any) -> Any:

@@ -22,6 +22,7 @@ _PYTHON = {
     "float": "double",
     "float64": "double",
     "float32": "float",
+    "object": "string",  # MLflow's word for nothing in particular
     "str": "string",
     "str_": "string",
     "bytes": "binary",
@@ -110,7 +111,7 @@ def infer_schema(data: Any) -> Schema | None:
             return Schema(tuple(_tensor(array, name) for name, array in data.items()))
         if hasattr(data, "columns"):
             column = _polars_column if kind == "polars" else _pandas_column
-            return Schema(tuple(column(data[name], name) for name in data.columns))
+            return Schema(tuple(column(data[name], _name(name)) for name in data.columns))
         return Schema((_tensor(data, None),))
     except (_NoTypeError, RecursionError):
         return None
@@ -118,6 +119,10 @@ def infer_schema(data: Any) -> Schema | None:
 
 class _NoTypeError(Exception):
     """MLflow has no word for the type of a value."""
+
+
+def _name(name: Any) -> str | int | float | None:
+    return name if name is None or isinstance(name, str | int | float) else str(name)
 
 
 def _tensor(array: Any, name: Any) -> Type:
@@ -137,7 +142,8 @@ def _pandas_column(column: Any, name: Any) -> Type:
         column = column.infer_objects()
     if column.dtype.kind != "O":
         return {"type": _of_dtype(column.dtype), **named}
-    return {**_of_values(column.to_list()), **named}
+    values = column.to_list()
+    return {**(_of_values(values) if values else {"type": "string"}), **named}
 
 
 def _of_dtype(dtype: Any) -> str:
@@ -222,7 +228,7 @@ def _merged(one: Type, other: Type) -> Type:
     return {"type": "object", "properties": properties}
 
 
-def _polars_column(column: Any, name: str) -> Type:
+def _polars_column(column: Any, name: Any) -> Type:
     return {**_of_polars(column.dtype), "name": name, "required": column.null_count() < len(column)}
 
 

@@ -11,14 +11,14 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
+from nbtrack.data.download import download
 from nbtrack.errors import InvalidParameterError, MissingPackageError, NotFoundError, StoreError
 from nbtrack.provenance import this_process
 
 # Places of files that a source may name by its scheme, as in MLflow.
 REMOTE = ("s3", "r2", "b2", "gs", "wasbs", "abfss", "dbfs", "ftp", "sftp", "hdfs", "viewfs")
-_TIMEOUT_S = 60.0
 
 
 class DatasetSource:
@@ -132,6 +132,8 @@ class LocalDatasetSource(_UriSource):
         ------
         NotFoundError
             There is no such file (any more).
+        StoreError
+            It cannot be copied.
         """
         path = Path(_local_path(self.uri))
         if not path.exists():
@@ -142,11 +144,17 @@ class LocalDatasetSource(_UriSource):
         if dst_path is None:
             return str(path)
         target = Path(dst_path) / path.resolve().name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            shutil.copytree(path, target, dirs_exist_ok=True)
-        else:
-            shutil.copy2(path, target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                shutil.copytree(path, target, dirs_exist_ok=True)
+            elif not (target.exists() and target.samefile(path)):
+                shutil.copy2(path, target)
+        except OSError as error:
+            raise StoreError(
+                f"{str(path)!r} cannot be copied to {str(target)!r}: {error}.",
+                hint="Give another folder, or none: the file is used where it lies.",
+            ) from error
         return str(target)
 
 
@@ -156,7 +164,7 @@ class RemoteDatasetSource(_UriSource):
     @property
     def source_type(self) -> str:  # type: ignore[override]  # it depends on the URI
         """The scheme of the URI."""
-        return urlsplit(self.uri).scheme
+        return _scheme(self.uri)
 
 
 class HTTPDatasetSource(DatasetSource):
@@ -165,7 +173,7 @@ class HTTPDatasetSource(DatasetSource):
     source_type = "http"
 
     def __init__(self, url: str) -> None:
-        if urlsplit(url).scheme.lower() not in {"http", "https"}:
+        if _scheme(url) not in {"http", "https"} or _parts(url) is None:
             raise InvalidParameterError(
                 f"{url!r} is no web address; use http://... or https://...",
                 hint="Give a file's path or another URI as it is: source='data.csv'.",
@@ -194,27 +202,8 @@ class HTTPDatasetSource(DatasetSource):
         StoreError
             The server did not give the file, or not all of it.
         """
-        import urllib.request
-
         folder = Path(tempfile.mkdtemp() if dst_path is None else dst_path)
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with urllib.request.urlopen(self.url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - http only
-                target = folder / _file_name(answer.headers.get("Content-Disposition"), self.url)
-                part = target.with_name(f"{target.name}.part")
-                with part.open("wb") as file:
-                    shutil.copyfileobj(answer, file)
-                length = answer.headers.get("Content-Length")
-                if length is not None and int(length) != part.stat().st_size:
-                    part.unlink()
-                    raise OSError(f"{length} bytes were promised, and fewer came")
-        except (OSError, ValueError) as error:
-            raise StoreError(
-                f"{self.url!r} cannot be downloaded: {error}.",
-                hint="Open the address in a browser to see whether it still is there.",
-            ) from error
-        part.replace(target)
-        return str(target)
+        return str(download(self.url, folder))
 
 
 class DeltaDatasetSource(DatasetSource):
@@ -337,8 +326,7 @@ def resolve_source(source: Any = None) -> Any:
         )
     uri = os.fspath(source)
     uri = os.fsdecode(uri) if isinstance(uri, bytes) else uri
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", uri)  # one letter is a drive of Windows
-    word = scheme[1].lower() if scheme else ""
+    word = _scheme(uri)
     if word in {"", "file"} or isinstance(source, os.PathLike):
         return LocalDatasetSource(uri)
     if word in {"http", "https"}:
@@ -393,23 +381,25 @@ def _required(source: Mapping[str, Any], key: str) -> str:
     return value
 
 
+def _scheme(uri: str) -> str:
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", uri)  # one letter is a drive of Windows
+    return found[1].lower() if found else ""
+
+
+def _parts(uri: str) -> SplitResult | None:
+    try:
+        return urlsplit(uri)
+    except ValueError:  # a bracket that is not closed, for one
+        return None
+
+
 def _local_path(uri: str) -> str:
     if not uri.lower().startswith("file:"):
         return uri
-    parts = urlsplit(uri)
-    if parts.netloc not in {"", "localhost", "127.0.0.1", "."}:
+    parts = _parts(uri)
+    if parts is None or parts.netloc not in {"", "localhost", "127.0.0.1", "."}:
         raise InvalidParameterError(
-            f"{uri!r} names a file of another machine.", hint="Use file:///path or the path alone."
+            f"{uri!r} names no file of this machine.",
+            hint="Use file:///path or the path alone.",
         )
     return unquote(parts.path)
-
-
-def _file_name(disposition: str | None, url: str) -> str:
-    """Return the name for a downloaded file: never a path, whatever the server says."""
-    from email.message import Message
-
-    message = Message()
-    message["Content-Disposition"] = disposition or "attachment"
-    named = message.get_filename() or unquote(urlsplit(url).path)
-    name = re.split(r"[/\\]", named)[-1].replace("\0", "")
-    return name if name.strip(". ") else "dataset_source"

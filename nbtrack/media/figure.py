@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,9 +20,9 @@ def encode_figure(figure: Any, path: str, save_kwargs: Mapping[str, Any] | None 
     ======================= ======================================= ============================
     figure                  extensions                              needs
     ======================= ======================================= ============================
-    ``matplotlib.figure``   .png .pdf .svg .jpg .webp ...
-    plotly                  .html .json, or .png .jpg .webp .svg .pdf  kaleido, for the images
-    altair                  .html .json, or .png .svg .pdf           vl-convert-python, for images
+    matplotlib              .png .pdf .svg .jpg .webp ...
+    plotly                  .html .json; .png .jpg .webp .svg .pdf  kaleido, for the images
+    altair                  .html .json; .png .svg .pdf             vl-convert-python, for images
     ======================= ======================================= ============================
 
     HTML of plotly has the library in it (about 5 MB, compressed to a third when it is kept), so
@@ -90,21 +90,23 @@ def _plotly(figure: Any, path: str, ending: str, options: dict[str, Any]) -> byt
 
 def _altair(figure: Any, path: str, ending: str, options: dict[str, Any]) -> bytes:
     options = {"format": ending.removeprefix("."), **options}
+    ending = f".{options['format']}"
+    if ending not in {".html", ".json", *_ALTAIR_IMAGES}:
+        raise _unknown("altair", path, (".html", ".json", *_ALTAIR_IMAGES))
+    if ending in _ALTAIR_IMAGES:
+        _need_for(path, "vl_convert", "vl-convert-python")
     if ending == ".html" and find_spec("vl_convert") is not None:
         options.setdefault("inline", True)
-    if ending in {".html", ".json"}:
-        page = io.StringIO()
-        _save(path, lambda: figure.save(page, **options))
-        return page.getvalue().encode()
-    if ending not in _ALTAIR_IMAGES:
-        raise _unknown("altair", path, (".html", ".json", *_ALTAIR_IMAGES))
-    _need_for(path, "vl_convert", "vl-convert-python")
-    file = io.BytesIO()
-    _save(path, lambda: figure.save(file, **options))
-    return file.getvalue()
+    if ending in {".png", ".pdf"}:
+        file = io.BytesIO()
+        _save(path, lambda: figure.save(file, **options))
+        return file.getvalue()
+    page = io.StringIO()
+    _save(path, lambda: figure.save(page, **options))
+    return page.getvalue().encode()
 
 
-def _save(path: str, save: Any) -> Any:
+def _save(path: str, save: Callable[[], Any]) -> Any:
     try:
         return save()
     except Exception as error:
@@ -123,7 +125,7 @@ def _need_for(path: str, module: str, package: str) -> None:
         )
 
 
-def _unknown(library: str, path: str, known: Any) -> InvalidParameterError:
+def _unknown(library: str, path: str, known: Iterable[str]) -> InvalidParameterError:
     return InvalidParameterError(
         f"A figure of {library} cannot be saved as {path!r}; end the path in one of "
         f"{', '.join(known)}.",

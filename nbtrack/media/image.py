@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import uuid
 import warnings
 from typing import Any
 
-from nbtrack.errors import InvalidParameterError
+from nbtrack.errors import InvalidParameterError, NotFoundError
 from nbtrack.media.optional import extension, library_of, need
 
 LOGGED_IMAGES_TAG = "mlflow.loggedImages"  # its value is "True"
@@ -35,10 +36,8 @@ class Image:
     """
 
     def __init__(self, image: Any) -> None:
-        if isinstance(image, str):
-            with _pillow().open(image) as file:
-                file.load()
-                self.image = file.copy()
+        if isinstance(image, str | os.PathLike):
+            self.image = _opened(image)
         elif isinstance(image, list):
             import numpy as np
 
@@ -95,7 +94,9 @@ def to_pil(image: Any) -> Any:
     if library == "PIL":
         return image
     if library == "torch" and hasattr(image, "detach"):
-        return _from_array(image.detach().cpu().numpy())
+        tensor = image.detach().cpu()
+        # numpy has no bfloat16; for pixels, 32 bits are enough of any kind of float.
+        return _from_array((tensor.float() if tensor.is_floating_point() else tensor).numpy())
     if library == "numpy" and hasattr(image, "ndim"):
         return _from_array(image)
     raise InvalidParameterError(
@@ -216,6 +217,22 @@ def encode_stepped(image: Any, key: str, step: int, timestamp: int) -> dict[str,
     full, preview = stepped_names(key, step, timestamp, str(uuid.uuid4()))
     picture = to_pil(image)
     return {full: encode_image(picture), preview: encode_preview(picture)}
+
+
+def _opened(path: str | os.PathLike[str]) -> Any:
+    try:
+        with _pillow().open(path) as file:
+            return file.copy()
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            f"There is no image file {os.fspath(path)!r}.",
+            hint="A path counts from the working directory.",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise InvalidParameterError(
+            f"{os.fspath(path)!r} cannot be read as an image: {error}.",
+            hint="Log a file of another kind by log_artifact.",
+        ) from error
 
 
 def _pillow() -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from enum import Enum
 from typing import Any
 
@@ -43,9 +43,9 @@ def plain(value: Any, *, keep_dates: bool = False) -> Any:
 def _plain_container(value: Any, keep_dates: bool) -> Any:
     if isinstance(value, Mapping):
         return {_key(k): plain(v, keep_dates=keep_dates) for k, v in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
         return [plain(item, keep_dates=keep_dates) for item in value]
-    if isinstance(value, set | frozenset):
+    if isinstance(value, Set):
         items = [plain(item, keep_dates=keep_dates) for item in value]
         return sorted(items, key=lambda item: (not isinstance(item, int | float), _order(item)))
     return _plain_object(value, keep_dates)
@@ -70,8 +70,8 @@ def _from_library(value: Any) -> Any:
     """
     if type(value).__name__ in {"NaTType", "NAType"}:
         return None
-    if isinstance(value, _DATES):  # pandas.Timestamp
-        return value.isoformat()
+    if callable(written := getattr(value, "isoformat", None)):  # pandas.Timestamp, Timedelta
+        return written()
     if hasattr(value, "columns"):  # frames of pandas and polars
         return {str(name): value[name].to_list() for name in value.columns}
     kind = getattr(getattr(value, "dtype", None), "kind", "")

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,7 @@ def decode_table(data: bytes, path: str) -> pd.DataFrame:
         return _read_parquet(data, path)
     columns, rows = _rows(data, path)
     frame = pd.DataFrame(rows, columns=columns)
-    for name in frame.columns:
+    for name in frame.columns if frame.columns.is_unique else ():
         column = frame[name]
         texts = column.dropna()
         if (
@@ -153,15 +153,16 @@ def _frame(data: Any) -> pd.DataFrame:
     if library_of(data, {"polars"}) and hasattr(data, "columns"):
         data = {name: data[name].to_list() for name in data.columns}
     if isinstance(data, Mapping):
+        columns = {name: _column(value) for name, value in data.items()}
         try:
-            frame = pd.DataFrame(dict(data))
+            frame = pd.DataFrame(columns)
         except ValueError as error:  # nothing but scalars: one row
-            if any(_is_column(value) for value in data.values()):
+            if any(_has_rows(value) for value in columns.values()):
                 raise InvalidParameterError(
                     f"The columns of the table do not fit together: {error}.",
                     hint="Give each column the same number of values.",
                 ) from error
-            frame = pd.DataFrame([dict(data)])
+            frame = pd.DataFrame([columns])
     elif isinstance(data, pd.DataFrame):
         frame = data.copy(deep=False)
     else:
@@ -178,8 +179,16 @@ def _frame(data: Any) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def _is_column(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+def _column(value: Any) -> Any:
+    """Return what pandas takes as a column, or as the one value of it."""
+    if library_of(value, {"torch"}) and hasattr(value, "tolist"):
+        return value.tolist()
+    return list(value) if getattr(value, "ndim", 1) > 1 else value  # each cell a row of the array
+
+
+def _has_rows(value: Any) -> bool:
+    sized = hasattr(value, "__len__") and not isinstance(value, str | bytes | Mapping)
+    return sized and getattr(value, "ndim", 1) > 0
 
 
 def _column_name(name: Any) -> str | int | float:
@@ -224,7 +233,14 @@ def _is_image(cell: Any) -> bool:
 
 def _json(frame: pd.DataFrame, path: str, existing: bytes | None) -> bytes:
     columns: list[Any] = list(frame.columns)
-    rows = [list(row) for row in zip(*(_cells(frame[name]) for name in columns), strict=True)]
+    try:
+        cells = [_cells(frame[name]) for name in columns]
+    except RecursionError:
+        raise InvalidParameterError(
+            f"A cell of the table {path!r} contains itself, or is nested too deeply.",
+            hint="Write it as text.",
+        ) from None
+    rows = [list(row) for row in zip(*cells, strict=True)]
     if existing is not None:
         before, rows_before = _rows(existing, path)
         union = [*before, *(name for name in columns if name not in before)]
@@ -233,35 +249,35 @@ def _json(frame: pd.DataFrame, path: str, existing: bytes | None) -> bytes:
             *([dict(zip(columns, row, strict=True)).get(name) for name in union] for row in rows),
         ]
         columns = union
-    try:
-        text = json.dumps({"columns": columns, "data": rows}, separators=(",", ":"))
-    except RecursionError:
-        raise InvalidParameterError(
-            f"A cell of the table {path!r} is nested too deeply to be written.",
-            hint="Write it as text.",
-        ) from None
-    return text.encode()
+    return json.dumps({"columns": columns, "data": rows}, separators=(",", ":")).encode()
 
 
 def _cells(column: pd.Series[Any]) -> list[Any]:
     """Return the values of a column as JSON has them: what is missing or infinite is null."""
     import numpy as np
+    import pandas as pd
 
     kind = column.dtype.kind
-    if kind == "M":
+    if isinstance(column.dtype, np.dtype | pd.DatetimeTZDtype) and kind == "M":
         times = column.dt.tz_convert(None) if getattr(column.dtype, "tz", None) else column
         zone = "" if times is column else "Z"
         values = times.to_numpy()
         exact = (values.astype("M8[ms]") == values)[~np.isnat(values)].all()
         texts = np.datetime_as_string(values, unit="ms" if exact else "ns").tolist()
         return [None if text == "NaT" else text + zone for text in texts]
-    missing = column.isna().to_numpy()
-    if kind in "biu" and not missing.any():
-        return list(column.tolist())
     if kind == "f":
-        missing = missing | ~np.isfinite(column.to_numpy(dtype=float, na_value=np.nan))
-    values = [plain(value) for value in column.tolist()]
-    return [None if gone else _finite(value) for value, gone in zip(values, missing, strict=True)]
+        numbers = column.to_numpy(dtype=float, na_value=np.nan)
+        return _with_nulls(numbers.tolist(), ~np.isfinite(numbers))
+    values, missing = column.tolist(), column.isna().to_numpy()
+    if kind not in "biu" and set(map(type, values)) != {str}:  # most columns need no look at each
+        values = [_finite(plain(value)) for value in values]
+    return _with_nulls(values, missing)
+
+
+def _with_nulls(values: list[Any], missing: Any) -> list[Any]:
+    for place in missing.nonzero()[0].tolist():
+        values[place] = None
+    return values
 
 
 def _finite(value: Any) -> Any:

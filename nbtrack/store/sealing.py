@@ -80,6 +80,21 @@ def _shape(conn: Connection, keys: Sequence[str]) -> int:
     return int(row[0])
 
 
+def places_of(keys: Sequence[int | None]) -> dict[int, list[int]]:
+    """Return where in a sequence each key stands; None is no key.
+
+    Examples
+    --------
+    >>> places_of([7, None, 7, 8])
+    {7: [0, 2], 8: [3]}
+    """
+    found: dict[int, list[int]] = {}
+    for place, key in enumerate(keys):
+        if key is not None:
+            found.setdefault(key, []).append(place)
+    return found
+
+
 class TextColumns:
     """Params or tags of runs, by key: put together from rows of some shapes, and single values."""
 
@@ -101,6 +116,9 @@ class TextColumns:
                 self.columns[key] = list(column)
                 continue
             target = self._column(key)
+            if places[-1] - places[0] == len(places) - 1:
+                target[places[0] : places[-1] + 1] = column
+                continue
             for place, value in zip(places, column, strict=True):
                 target[place] = value
 

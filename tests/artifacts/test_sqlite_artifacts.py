@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from nbtrack.artifacts import ArtifactStore, sha256
-from nbtrack.artifacts.sqlite import CHUNK
+from nbtrack.artifacts import sqlite as module
+from nbtrack.artifacts.sqlite import CHUNK, PutFiles
 from nbtrack.errors import IntegrityError, InvalidParameterError, NotFoundError
 from nbtrack.tracking import Client
 
@@ -46,7 +49,7 @@ def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
 
 
 def put(artifacts: ArtifactStore, run_id: str, **files: bytes) -> None:
-    artifacts.put(run_id, lambda: files, nbytes=1)
+    artifacts.put(run_id, files)
 
 
 @settings(
@@ -101,23 +104,24 @@ def test_a_file_is_overwritten(artifacts: ArtifactStore, run_id: str) -> None:
     assert len(artifacts.list(run_id)) == 1
 
 
-def test_files_are_made_off_the_callers_thread(artifacts: ArtifactStore, run_id: str) -> None:
-    import threading
-
+def test_compressing_happens_off_the_callers_thread(
+    artifacts: ArtifactStore, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     threads = []
 
-    def make() -> dict[str, bytes]:
+    def watched(data: bytes) -> str:
         threads.append(threading.current_thread().name)
-        return {"a": b"1"}
+        return sha256(data)
 
-    artifacts.put(run_id, make, nbytes=1)
+    monkeypatch.setattr(module, "sha256", watched)
+    artifacts.put(run_id, {"a": b"1"})
     artifacts.list(run_id)
     assert threads == ["nbtrack-writer"]
 
 
 def test_listing_below_a_path(artifacts: ArtifactStore, run_id: str) -> None:
     files = {"a/x": b"1", "a/y/z": b"2", "ab": b"3", "a%": b"4"}
-    artifacts.put(run_id, lambda: files, nbytes=1)
+    artifacts.put(run_id, files)
     assert [file.path for file in artifacts.list(run_id)] == ["a%", "a/x", "a/y/z", "ab"]
     for path in ("a", "a/", "/a"):
         assert [file.path for file in artifacts.list(run_id, path)] == ["a/x", "a/y/z"]
@@ -130,11 +134,37 @@ def test_listing_below_a_path(artifacts: ArtifactStore, run_id: str) -> None:
 def test_hostile_paths_store_nothing(client: Client, path: str) -> None:
     run_id = client.start_run().run_id
     artifacts = client.workspace.artifacts
-    artifacts.put(run_id, lambda: {"good": b"1", path: b"2"}, nbytes=1)
-    with pytest.warns(UserWarning, match="is no path for an artifact"):
-        client.flush()
+    with pytest.raises(InvalidParameterError, match="is no path for an artifact"):
+        artifacts.put(run_id, {"good": b"1", path: b"2"})
     assert artifacts.list(run_id) == []
     assert rows(client.path, "SELECT count(*) FROM blobs") == [(0,)]
+
+
+@pytest.mark.parametrize("path", ["../outside", "/outside", "a\0b", "half\ud83d"])
+def test_hostile_paths_in_a_journal_store_nothing(client: Client, path: str) -> None:
+    """What is unpacked may come from anywhere."""
+    run_id = client.start_run().run_id
+    client.workspace.writer.submit(PutFiles(run_id, {"good": b"1", path: b"2"}))
+    with pytest.warns(UserWarning, match="is no path for an artifact"):
+        client.flush()
+    assert client.workspace.artifacts.list(run_id) == []
+    assert rows(client.path, "SELECT count(*) FROM blobs") == [(0,)]
+
+
+def test_what_was_handed_over_may_change_afterwards(artifacts: ArtifactStore, run_id: str) -> None:
+    files = {"a": b"1"}
+    artifacts.put(run_id, files)
+    files["a"] = b"2"
+    assert artifacts.read(run_id, "a") == b"1"
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(files=st.dictionaries(st.text("ab", min_size=1), st.binary(max_size=100), max_size=5))
+def test_a_record_comes_back_from_its_packed_form(files: dict[str, bytes]) -> None:
+    record = PutFiles("r", files)
+    assert PutFiles.unpack(json.loads(json.dumps(record.pack())), record.blobs) == record
 
 
 @pytest.mark.parametrize(
@@ -191,7 +221,7 @@ def test_a_frame_that_claims_to_be_huge_gets_no_memory(
 
 
 def test_download(artifacts: ArtifactStore, run_id: str, tmp_path: Path) -> None:
-    artifacts.put(run_id, lambda: {"a/x": b"1", "a/y/z": b"2", "b": b"3"}, nbytes=1)
+    artifacts.put(run_id, {"a/x": b"1", "a/y/z": b"2", "b": b"3"})
     target = tmp_path / "out"
     assert artifacts.download(run_id, "a", target) == target / "a"
     found = {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()}

@@ -1,48 +1,54 @@
-"""Summaries and down-sampling, with no database."""
+"""What is kept of a metric besides its points, with no database."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbtrack.store.downsample import downsample
 from nbtrack.store.summary import Summary
-from nbtrack.types import Metric, MetricSeries
 
 small = st.integers(-3, 3)  # so that places collide
 values = st.one_of(st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0, 1.0]), st.floats())
-points = st.lists(st.builds(Metric, st.just("m"), values, small, small), min_size=1, max_size=12)
+Point = tuple[int, int, float]
+points = st.lists(st.tuples(small, small, values), min_size=1, max_size=12)
+# What a training loop logs: no point is compared with another then.
+loops = st.lists(values, min_size=1, max_size=12).map(
+    lambda numbers: [(i, 0, value) for i, value in enumerate(numbers)]
+)
 
 
-def summarize(metrics: list[Metric]) -> str:
-    summary = Summary.of(metrics[0])
-    summary.add(metrics[1:])
+def summarize(found: list[Point]) -> Summary:
+    steps, timestamps, numbers = (list(column) for column in zip(*found, strict=True))
+    return Summary.of(steps, timestamps, numbers)
+
+
+def text(summary: Summary) -> str:
     # Adding zero makes 0.0 of -0.0: they are equal, and so is what is kept.
     numbers = (summary.first[2], summary.last[2], summary.min, summary.max)
     texts = [repr(number + 0.0) for number in numbers]
     return f"{summary.first[:2]} {summary.last[:2]} {texts} {summary.count}"
 
 
-@given(metrics=points, seed=st.integers(0, 2**32))
-def test_the_order_of_points_makes_no_difference(metrics: list[Metric], seed: int) -> None:
-    shuffled = list(metrics)
+@given(found=points | loops, seed=st.integers(0, 2**32))
+def test_the_order_of_points_makes_no_difference(found: list[Point], seed: int) -> None:
+    shuffled = list(found)
     random.Random(seed).shuffle(shuffled)
-    assert summarize(shuffled) == summarize(metrics)
+    assert text(summarize(shuffled)) == text(summarize(found))
 
 
-@given(metrics=points)
-def test_summary_is_what_sorting_says(metrics: list[Metric]) -> None:
-    summary = Summary.of(metrics[0])
-    summary.add(metrics[1:])
-    order = sorted(metrics, key=lambda m: (m.step, m.timestamp, math.isnan(m.value), m.value))
-    numbers = [m.value for m in metrics if not math.isnan(m.value)]
-    assert summary.first[:2] == (order[0].step, order[0].timestamp)
-    assert summary.last[:2] == (order[-1].step, order[-1].timestamp)
-    assert summary.count == len(metrics)
+@given(found=points | loops)
+def test_summary_is_what_sorting_says(found: list[Point]) -> None:
+    summary = summarize(found)
+    order = sorted(found, key=lambda p: (p[0], p[1], math.isnan(p[2]), p[2]))
+    numbers = [value for *_, value in found if not math.isnan(value)]
+    assert (summary.first[:2], summary.last[:2]) == (order[0][:2], order[-1][:2])
+    for place, expected in ((summary.first, order[0]), (summary.last, order[-1])):
+        assert repr(place[2] + 0.0) == repr(expected[2] + 0.0)
+    assert summary.count == len(found)
     if numbers:
         assert (summary.min, summary.max) == (min(numbers), max(numbers))
     else:
@@ -50,37 +56,11 @@ def test_summary_is_what_sorting_says(metrics: list[Metric]) -> None:
         assert math.isnan(summary.max)
 
 
-def series(numbers: list[float]) -> MetricSeries:
-    return MetricSeries("r", "m", list(range(len(numbers))), [0] * len(numbers), numbers)
-
-
-@given(numbers=st.lists(values, max_size=300), wanted=st.integers(4, 50))
-def test_downsampled_series(numbers: list[float], wanted: int) -> None:
-    whole = series(numbers)
-    short = downsample(whole, wanted)
-    assert len(short.values) <= max(wanted + 2, 0)
-    assert len(short.values) == len(short.steps) == len(short.timestamps)
-    assert short.steps == sorted(set(short.steps))
-    for step, value in zip(short.steps, short.values, strict=True):
-        assert repr(value) == repr(numbers[step])
-    if len(numbers) <= wanted:
-        assert short is whole
-        return
-    assert (short.steps[0], short.steps[-1]) == (0, len(numbers) - 1)
-    real = [value for value in numbers if not math.isnan(value)]
-    if real:
-        kept = [value for value in short.values if not math.isnan(value)]
-        assert (min(kept), max(kept)) == (min(real), max(real))
-
-
-def test_every_stretch_keeps_its_peak() -> None:
-    numbers = [0.0] * 1_000
-    for i in range(5, 1_000, 100):
-        numbers[i] = float(i)
-    kept = downsample(series(numbers), 20).values
-    assert {float(i) for i in range(5, 1_000, 100)} <= set(kept)
-
-
-def test_a_stretch_of_nan_is_left_out() -> None:
-    short = downsample(series([1.0] + [math.nan] * 100 + [2.0]), 4)
-    assert short.values == pytest.approx([1.0, 2.0])
+@given(found=points | loops, cuts=st.lists(st.integers(1, 11), max_size=3))
+def test_summaries_of_parts_make_that_of_the_whole(found: list[Point], cuts: list[int]) -> None:
+    places = [0, *sorted(set(cuts) & set(range(1, len(found)))), len(found)]
+    parts = [found[a:b] for a, b in itertools.pairwise(places)]
+    merged = summarize(parts[0])
+    for part in parts[1:]:
+        merged.merge(summarize(part))
+    assert text(merged) == text(summarize(found))

@@ -10,7 +10,8 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,31 +19,102 @@ from typing import Any
 
 import pytest
 
-from nbtrack import db
-from nbtrack.db import Connection, connect_writer
+from nbtrack import db, packing
+from nbtrack.db import Connection, Fields, Loggable, connect_writer
 from nbtrack.errors import CorruptDatabaseError, NotFoundError, StoreError
+from nbtrack.provenance import is_alive, this_process
 from nbtrack.settings import settings
+from nbtrack.store import Session
 from nbtrack.store import writer as module
 from nbtrack.store.writer import Writer
+from nbtrack.tracking.names import new_id
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT_BUSY_MS = 50
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Loggable):
     """A record that adds a row, returns its number, or fails."""
 
     number: int
-    nbytes: int = 10
-    error: Exception | None = None
+    nbytes: int = 0
+    fails: str = ""
+
+    @property
+    def blobs(self) -> list[bytes]:
+        return [bytes(self.nbytes)]
+
+    def pack(self) -> Fields:
+        return [self.number, self.nbytes, self.fails]
+
+    @classmethod
+    def unpack(cls, fields: Fields, blobs: Sequence[bytes]) -> Row:
+        return cls(*fields)
 
     def apply(self, conn: Connection) -> int:
         conn.execute("CREATE TABLE IF NOT EXISTS rows (number INTEGER)")
         conn.execute("INSERT INTO rows VALUES (?)", (self.number,))
-        if self.error is not None:
-            raise self.error
+        if self.fails:
+            raise NotFoundError(self.fails)
         return self.number
+
+
+@dataclass(frozen=True)
+class Big(Row):
+    """A row that takes some pages."""
+
+    def apply(self, conn: Connection) -> int:
+        conn.execute("CREATE TABLE IF NOT EXISTS filler (data BLOB)")
+        conn.execute("INSERT INTO filler VALUES (zeroblob(5000))")
+        return super().apply(conn)
+
+
+KINDS = {"row": Row, "big": Big}
+
+
+def make_session(session_id: str | None = None) -> Session:
+    process = this_process()
+    return Session(
+        session_id=session_id or new_id(),
+        user_id=process.user_id,
+        host=process.host,
+        machine=process.machine,
+        pid=process.pid,
+        process_start=process.process_start,
+        notebook=None,
+        environment=dict,
+        start_ms=1,
+    )
+
+
+def make_writer(path: Path, told: Callable[[str], object], **options: Any) -> Writer:
+    # Another session in the child of a fork, as a workspace has it.
+    sessions: defaultdict[int, Session] = defaultdict(make_session)
+    return Writer(
+        path,
+        session=lambda: sessions[os.getpid()],
+        is_alive=options.pop("is_alive", is_alive),
+        on_trouble=told,
+        kinds=KINDS,
+        **options,
+    )
+
+
+def on_open(monkeypatch: pytest.MonkeyPatch, act: Callable[[Connection], object]) -> None:
+    """Do something with each connection that a writer opens."""
+
+    def connect(path: Path) -> Connection:
+        conn = connect_writer(path)
+        act(conn)
+        return conn
+
+    monkeypatch.setattr(module, "connect_writer", connect)
+
+
+def pending(path: Path) -> list[Path]:
+    """Return the journals beside a database."""
+    return sorted(path.parent.glob(f"{path.name}-pending-*"))
 
 
 def rows(path: Path) -> list[int]:
@@ -95,7 +167,7 @@ def make(path: Path, told: Told) -> Iterator[Callable[..., Writer]]:
     made = []
 
     def _make(**options: Any) -> Writer:
-        writer = Writer(path, on_trouble=told.append, **options)
+        writer = make_writer(path, told.append, **options)
         made.append(writer)
         return writer
 
@@ -142,9 +214,11 @@ def test_order_is_kept_over_batches(
     assert rows(path) == list(range(101))
 
 
-def test_records_are_committed_together_and_soon(make: Callable[..., Writer], path: Path) -> None:
+def test_records_are_committed_together_and_soon(
+    writer: Writer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     statements: list[str] = []
-    writer = make(on_open=lambda conn: conn.set_trace_callback(statements.append))
+    on_open(monkeypatch, lambda conn: conn.set_trace_callback(statements.append))
     for number in range(500):
         writer.submit(Row(number))
     wait_for(lambda: path.exists() and "COMMIT" in statements)
@@ -153,9 +227,22 @@ def test_records_are_committed_together_and_soon(make: Callable[..., Writer], pa
     assert rows(path) == list(range(500))
 
 
+def test_nothing_is_committed_while_nothing_comes(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements: list[str] = []
+    on_open(monkeypatch, lambda conn: conn.set_trace_callback(statements.append))
+    for number in range(3):
+        writer.submit(Row(number))
+        writer.flush()
+    writer.hurry()
+    time.sleep(0.3)
+    assert statements.count("COMMIT") == 3
+
+
 def test_call_raises_what_the_record_raises(writer: Writer, path: Path, told: Told) -> None:
     with pytest.raises(NotFoundError, match="There is no such thing"):
-        writer.call(Row(1, error=NotFoundError("There is no such thing.")))
+        writer.call(Row(1, fails="There is no such thing."))
     assert writer.call(Row(2)) == 2
     assert rows(path) == [2]
     assert told == []
@@ -163,19 +250,30 @@ def test_call_raises_what_the_record_raises(writer: Writer, path: Path, told: To
 
 def test_a_bad_record_spoils_nothing_else(writer: Writer, path: Path, told: Told) -> None:
     for number in range(10):
-        writer.submit(Row(number, error=ValueError("odd") if number % 2 else None))
+        writer.submit(Row(number, fails="odd" if number % 2 else ""))
     writer.flush()
     assert rows(path) == [0, 2, 4, 6, 8]
-    assert told == ["A record could not be stored and was left out (Row: odd)."]
+    assert told == ["A record could not be stored and was left out (row: odd)."]
 
 
-def test_flush_says_when_it_took_too_long(make: Callable[..., Writer]) -> None:
+def test_a_record_that_cannot_be_kept_is_told(writer: Writer, path: Path, told: Told) -> None:
+    writer.submit(Row(object()))  # type: ignore[arg-type]
+    writer.submit(Row(1))
+    writer.flush()
+    assert rows(path) == [1]
+    assert len(told) == 1
+    assert "was left out (row: Object of type object is not JSON" in told[0]
+
+
+def test_flush_says_when_it_took_too_long(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     hold = threading.Event()
-    writer = make(on_open=lambda _: hold.wait(10))
+    on_open(monkeypatch, lambda _: hold.wait(10))
     writer.submit(Row(1))
     with pytest.raises(StoreError, match=r"could not be written within 0\.05 s") as caught:
         writer.flush(0.05)
-    assert caught.value.hint == "The records stay queued; writing goes on in the background."
+    assert caught.value.hint == (
+        "The records stay in the journal; writing goes on in the background."
+    )
     hold.set()
     writer.flush()
 
@@ -186,7 +284,7 @@ def test_close_drains_and_may_be_repeated(writer: Writer, path: Path, told: Told
     writer.close()
     writer.close()
     assert rows(path) == list(range(50))
-    assert not path.with_name("nbtrack.db-wal").exists()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert told == []
 
 
@@ -196,7 +294,7 @@ def test_a_closed_writer_says_what_it_does_not_take(writer: Writer, path: Path, 
     writer.submit(Row(2))
     writer.submit(Row(3))
     writer.flush(1)
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(StoreError, match="was closed"):
         writer.call(Row(4))
     assert told == [f"The database {path} was closed: later records are lost."]
     assert rows(path) == [1]
@@ -223,7 +321,7 @@ def test_a_locked_file_delays_the_writer_only(writer: Writer, path: Path, told: 
         assert caught.value.hint is not None
         assert "by itself" in caught.value.hint
     assert slowest < 0.05
-    wait_for(lambda: writer._written == writer._queued)
+    wait_for(lambda: not writer.journal.waiting)
     assert rows(path) == list(range(301))
     assert len(told) == 1
     assert "is locked by another process. Training goes on; what is tracked waits" in told[0]
@@ -239,7 +337,7 @@ def test_a_file_that_is_no_database(writer: Writer, path: Path, told: Told) -> N
     assert len(told) == 1
     assert path.read_bytes() == before
     path.unlink()
-    wait_for(lambda: writer._written == 1)
+    wait_for(lambda: not writer.journal.waiting)
     assert rows(path) == [1]
 
 
@@ -263,13 +361,13 @@ def test_a_file_that_was_damaged(path: Path, make: Callable[..., Writer], told: 
 @pytest.mark.usefixtures("quick")
 def test_a_folder_that_is_not_there(tmp_path: Path, told: Told) -> None:
     folder = tmp_path / "later"
-    writer = Writer(folder / "nbtrack.db", on_trouble=told.append)
+    writer = make_writer(folder / "nbtrack.db", told.append)
     writer.submit(Row(1))
     with pytest.raises(StoreError, match=r"The directory of the database .* does not exist") as e:
         writer.flush()
     assert e.value.hint == f"Make it: mkdir -p {folder}"
     folder.mkdir()
-    wait_for(lambda: writer._written == 1)
+    wait_for(lambda: not writer.journal.waiting)
     writer.close()
     assert rows(folder / "nbtrack.db") == [1]
     assert len(told) == 1
@@ -278,16 +376,18 @@ def test_a_folder_that_is_not_there(tmp_path: Path, told: Told) -> None:
 @pytest.mark.usefixtures("quick")
 def test_a_folder_that_is_a_file(tmp_path: Path, told: Told) -> None:
     (tmp_path / "file").write_text("")
-    writer = Writer(tmp_path / "file" / "nbtrack.db", on_trouble=told.append)
+    writer = make_writer(tmp_path / "file" / "nbtrack.db", told.append)
     writer.submit(Row(1))
     with pytest.raises(StoreError, match="is a file, not a folder"):
         writer.flush()
     writer.close(0.1)
-    assert told[-1].startswith("1 records could not be stored.")
+    assert "What was logged waits in " in told[-1]
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_full_disk(make: Callable[..., Writer], path: Path, told: Told) -> None:
+def test_a_full_disk(
+    writer: Writer, path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
     conns: list[Connection] = []
 
     def limit(conn: Connection) -> None:
@@ -295,14 +395,7 @@ def test_a_full_disk(make: Callable[..., Writer], path: Path, told: Told) -> Non
         conn.execute(f"PRAGMA max_page_count = {pages + 4}")
         conns.append(conn)
 
-    @dataclass(frozen=True)
-    class Big(Row):
-        def apply(self, conn: Connection) -> int:
-            conn.execute("CREATE TABLE IF NOT EXISTS filler (data BLOB)")
-            conn.execute("INSERT INTO filler VALUES (zeroblob(5000))")
-            return super().apply(conn)
-
-    writer = make(on_open=limit)
+    on_open(monkeypatch, limit)
     for number in range(20):
         writer.submit(Big(number))
     with pytest.raises(StoreError, match="cannot be written: database or disk is full") as caught:
@@ -310,27 +403,30 @@ def test_a_full_disk(make: Callable[..., Writer], path: Path, told: Told) -> Non
     assert caught.value.hint is not None
     assert "Free some space" in caught.value.hint
     conns[0].execute("PRAGMA max_page_count = 1000000")
-    wait_for(lambda: writer._written == 20)
+    wait_for(lambda: not writer.journal.waiting)
     assert rows(path) == list(range(20))
     assert len(told) == 1
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_file_that_cannot_be_written(make: Callable[..., Writer], path: Path, told: Told) -> None:
-    conns: list[Connection] = []
+def test_a_file_that_cannot_be_written(
+    writer: Writer, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readonly = True
 
-    def forbid(conn: Connection) -> None:
-        conn.execute("PRAGMA query_only = 1")
-        conns.append(conn)
+    def connect(path: Path) -> Connection:
+        conn = connect_writer(path)
+        conn.execute(f"PRAGMA query_only = {int(readonly)}")
+        return conn
 
-    writer = make(on_open=forbid)
+    monkeypatch.setattr(module, "connect_writer", connect)
     writer.submit(Row(1))
     with pytest.raises(StoreError, match="cannot be written: attempt to write a readonly") as e:
         writer.flush()
     assert e.value.hint is not None
     assert "writable folder" in e.value.hint
-    conns[0].execute("PRAGMA query_only = 0")
-    wait_for(lambda: writer._written == 1)
+    readonly = False
+    wait_for(lambda: not writer.journal.waiting)
     assert len(told) == 1
 
 
@@ -344,7 +440,7 @@ def test_a_file_that_goes_away_under_us(
     assert reader.rows("SELECT number FROM rows")[0][0] == 1
     if how == "replaced":
         other = tmp_path / "other.db"
-        second = Writer(other, on_trouble=told.append)
+        second = make_writer(other, told.append)
         second.submit(Row(7))
         second.close()
         other.replace(path)
@@ -378,8 +474,9 @@ def test_records_that_fill_the_memory(
             writer.submit(Row(number, nbytes=600_000))
         with pytest.raises(StoreError, match="is locked"):
             writer.call(Row(9, nbytes=600_000))
+    assert writer.journal._memory_bytes == 0  # what waits, waits in a file
     settings.reset("max_pending_mb")
-    wait_for(lambda: writer._written == writer._queued)
+    wait_for(lambda: not writer.journal.waiting)
     assert rows(path) == [0, 1]
     assert len(told) == 2
     assert "fill 1 MB: further records are lost until it can" in told[1]
@@ -418,7 +515,7 @@ def test_child_logs_its_own_rows_only(writer: Writer, path: Path) -> None:
         writer.submit(Row(1))  # still queued when the fork happens
 
         def work() -> None:
-            assert writer._queued == 0
+            assert writer.journal.waiting == 0
 
         assert in_child(work) == 0
 
@@ -612,7 +709,7 @@ def test_what_was_flushed_survives_a_kill(path: Path) -> None:
             process.communicate()
 
 
-def test_four_processes_lose_nothing(path: Path) -> None:
+def test_eight_processes_at_once_lose_nothing(path: Path) -> None:
     script = """
         import sys
         from nbtrack import Client
@@ -622,16 +719,20 @@ def test_four_processes_lose_nothing(path: Path) -> None:
                 for step in range(100):
                     run.log_metric("m", step, step)
     """
-    processes = [start_script(script, path, i) for i in range(4)]
+    processes = [start_script(script, path, i) for i in range(8)]
     for process in processes:
         _, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (0, "")
     conn = sqlite3.connect(path)
     names = {row[0] for row in conn.execute("SELECT run_name FROM runs WHERE status = 'FINISHED'")}
-    points = conn.execute("SELECT count(*), sum(value) FROM metric_points").fetchone()
+    chunks = conn.execute("SELECT data FROM metric_chunks").fetchall()
+    summaries = conn.execute("SELECT sum(count), min(max), min(last) FROM metrics").fetchone()
     conn.close()
-    assert names == {f"{i}-{n}" for i in range(4) for n in range(5)}
-    assert points == (20 * 100, 20 * 4950.0)
+    assert names == {f"{i}-{n}" for i in range(8) for n in range(5)}
+    assert summaries == (40 * 100, 99, 99)
+    values = [value for (chunk,) in chunks for value in packing.decode(chunk)[2]]
+    assert sorted(values) == sorted([float(step) for step in range(100)] * 40)
+    assert pending(path) == []
     assert_intact(path)
 
 
@@ -653,7 +754,7 @@ def test_what_is_queued_is_written_at_exit(path: Path) -> None:
 @pytest.mark.usefixtures("quick")
 def test_a_log_that_was_deleted_is_told_and_not_written_to(path: Path, told: Told) -> None:
     """Whoever copies the file within the kernel drops the locks that SQLite holds for it."""
-    writer = Writer(path, on_trouble=told.append)
+    writer = make_writer(path, told.append)
     writer.submit(Row(1))
     writer.flush()
     path.read_bytes()  # a copy
@@ -666,19 +767,18 @@ def test_a_log_that_was_deleted_is_told_and_not_written_to(path: Path, told: Tol
     assert len(told) == 1
     assert "hint: Restart the kernel" in told[0]
     writer.close(0.1)
-    assert told[1].startswith("1 records could not be stored.")
+    (kept,) = pending(path)
+    assert f"What was logged waits in {kept}, and is stored" in told[1]
     assert writer._conn is not None
     writer._conn.close()  # ours to do here: the writer leaves it to the end of the process
 
 
-def test_the_heart_beats_also_while_records_come_without_a_pause(path: Path) -> None:
+def test_the_heart_beats_also_while_records_come_without_a_pause(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     beats: list[float] = []
-    writer = Writer(
-        path,
-        on_trouble=pytest.fail,
-        on_beat=lambda _conn: beats.append(time.monotonic()),
-        beat_s=0.05,
-    )
+    monkeypatch.setattr(module.sessions, "beat", lambda *_: beats.append(time.monotonic()))
+    writer = make_writer(path, pytest.fail, beat_s=0.05)
     end = time.monotonic() + 0.6
     while time.monotonic() < end:
         writer.submit(Row(1))

@@ -19,12 +19,6 @@ def find_field(token: Token, text: Text, searched: Searched) -> tuple[Field, Att
         There is none.
     """
     first, *rest = token.parts
-    if any(part.quote == "'" for part in rest):
-        raise text.problem(
-            token.position,
-            f"{token.shown} has single quotes, which are for values",
-            'Keys are put in double quotes or backticks: metrics."val acc".',
-        )
     if not rest:
         return _named(Entity.ATTRIBUTE, first, text, searched)
     entity = searched.entities.get(first.text)

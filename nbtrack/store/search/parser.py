@@ -2,13 +2,13 @@
 
 ::
 
-    filter     = [AND...] [either] [AND...]
+    filter     = AND* [either] AND*
     either     = both (OR both)*
-    both       = one (AND one)*
+    both       = one (AND+ one)*
     one        = NOT one | '(' either ')' | comparison
     comparison = key ('=' | '==' | '!=' | '<' | '<=' | '>' | '>=') value
                | key [NOT] (LIKE | ILIKE | RLIKE) text
-               | key [NOT] IN '(' value (',' value)* ')'
+               | key [NOT] IN '(' value (',' value)* [','] ')'
                | key [NOT] BETWEEN value AND value
                | key IS [NOT] NULL
     order      = key [ASC | DESC]
@@ -170,6 +170,8 @@ class _Parser:
     def _both(self) -> Node:
         parts = [self._one()]
         while self._take("AND"):
+            while self._take("AND"):  # MLflow takes any number of them
+                pass
             parts.append(self._one())
         return parts[0] if len(parts) == 1 else And(_flat(parts, And))
 
@@ -295,6 +297,8 @@ class _Parser:
         values: list[Value] = []
         while not values or self._now.text == ",":
             self.at += 1
+            if values and self._now.text == ")":
+                break  # a comma at the end, as str(tuple) writes it
             values.append(self._value(field, attribute))
         if self._now.text != ")":
             raise self._expected(", or )", hint)

@@ -56,7 +56,7 @@ class Selection:
         >>> print(sql.replace(" WHERE", "\nWHERE").replace(" ORDER", "\nORDER"))
         SELECT x.name FROM experiments x
         WHERE (x.name GLOB ?)
-        ORDER BY x.creation_time DESC, x.experiment_id DESC LIMIT ? OFFSET ?
+        ORDER BY x.creation_time DESC, x.experiment_id LIMIT ? OFFSET ?
         >>> args
         ('a*', 5, 0)
         """
@@ -144,7 +144,8 @@ class _Layout:
     alias: str
     tags: str
     columns: Mapping[str, _Column | _Rows]
-    ties: Sequence[tuple[str, bool]]  # what decides between equals; whether it descends
+    default: Sequence[str]
+    ties: Sequence[str]  # what decides between equals in another order
 
 
 _RUNS = _Layout(
@@ -171,7 +172,8 @@ _RUNS = _Layout(
             "notebook",
         ),
     },
-    (("r.start_time", True), ("r.run_id", False)),
+    ("r.start_time DESC", "r.run_no DESC"),
+    ("r.start_time DESC", "r.run_no DESC"),
 )
 _EXPERIMENTS = _Layout(
     "experiments x",
@@ -184,7 +186,8 @@ _EXPERIMENTS = _Layout(
         "creation_time": _Column("x.creation_time"),
         "last_update_time": _Column("x.last_update_time"),
     },
-    (("x.creation_time", True), ("x.experiment_id", True)),
+    ("x.creation_time DESC", "x.experiment_id"),
+    ("x.experiment_id DESC",),
 )
 
 
@@ -223,27 +226,28 @@ def _keyed(field: Field, layout: _Layout, alias: str) -> _Rows:
 # ------------------------------------------------------------------ conditions
 
 
-def _condition(node: Node, layout: _Layout) -> Sql:
-    """Return SQL that is 0 or 1, and never NULL: so that NOT means not."""
+def _condition(node: Node, layout: _Layout, driver: Field | None = None) -> Sql:
+    """Return SQL that is 0 or 1, and never NULL: so that NOT means not.
+
+    ``driver`` is a metric whose row is joined as ``o0``.
+    """
     if isinstance(node, Comparison):
-        return _compare(node, layout)
+        return _compare(node, layout, driver)
     if isinstance(node, Not):
-        inner = _condition(node.part, layout)
+        inner = _condition(node.part, layout, driver)
         return Sql(f"NOT ({inner.text})", inner.args)
-    parts = [_condition(part, layout) for part in node.parts]
-    if not parts:
+    if not node.parts:
         return Sql("1")
-    word = " OR " if isinstance(node, Or) else " AND "
-    return Sql(
-        word.join(
-            f"({p.text})" if isinstance(inner, And | Or) else p.text
-            for p, inner in zip(parts, node.parts, strict=True)
-        ),
-        tuple(arg for p in parts for arg in p.args),
-    )
+    parts = []
+    for part in node.parts:
+        sql = _condition(part, layout, driver)
+        parts.append(Sql(f"({sql.text})", sql.args) if isinstance(part, And | Or) else sql)
+    return _joined(" OR " if isinstance(node, Or) else " AND ", parts)
 
 
-def _compare(node: Comparison, layout: _Layout) -> Sql:
+def _compare(node: Comparison, layout: _Layout, driver: Field | None) -> Sql:
+    if node.field == driver and _is_ordered(node):
+        return _test(node, "o0.last")
     place = _place(node.field, layout, "f")
     if isinstance(place, _Column):
         if node.value is None:
@@ -252,12 +256,24 @@ def _compare(node: Comparison, layout: _Layout) -> Sql:
         if place.nullable:
             return Sql(f"({place.text} IS NOT NULL AND {test.text})", test.args)
         return test
-    is_null = node.operator == "IS NULL"
     test = Sql("1") if node.value is None else _test(node, f"f.{place.column}", place.nan)
+    if place.column == "last" and _is_ordered(node) and driver is None:
+        # An index has these values, so a list of the runs is cheap; the plus keeps SQLite from
+        # going through the list instead of through the runs in their order.
+        row = f"{layout.alias}.{layout.key}"
+        return Sql(
+            f"+{row} IN (SELECT f.{layout.key} FROM metrics f WHERE f.key = ? AND {test.text})",
+            (node.field.key, *test.args),
+        )
     found = _exists(place, test)
     if node.field.literal_first:
         found = _literal_first(node, layout, found)
-    return Sql(f"NOT {found.text}", found.args) if is_null else found
+    return Sql(f"NOT {found.text}", found.args) if node.operator == "IS NULL" else found
+
+
+def _is_ordered(node: Comparison) -> bool:
+    """Return whether a comparison is one that neither NaN nor a missing value passes."""
+    return node.operator in ("=", "<", "<=", ">", ">=", "IN", "BETWEEN", "NOT BETWEEN")
 
 
 def _exists(rows: _Rows, test: Sql) -> Sql:
@@ -316,19 +332,40 @@ def _marks(values: tuple[object, ...]) -> str:
 
 
 def _select(node: Node, terms: Sequence[OrderTerm], layout: _Layout) -> Selection:
-    joins: list[Sql] = [Sql(layout.source)]
+    driver = _driver(node, terms)
+    joins = [Sql(layout.source)]
     order: list[Sql] = []
     for number, term in enumerate(terms):
-        order += _order_by(term, layout, number, joins)
+        if number == 0 and driver:
+            rows = _keyed(driver, layout, "o0")
+            joins.append(Sql(f"JOIN metrics o0 ON {rows.link.text}", rows.link.args))
+            order.append(Sql("o0.last" + " DESC" * term.descending))
+        else:
+            order += _order_by(term, layout, number, joins)
     said = {piece.text.removesuffix(" DESC") for piece in order}
-    for column, descending in layout.ties:
-        if column not in said:
-            order.append(Sql(column + " DESC" * descending))
-    return Selection(
-        Sql(" ".join(j.text for j in joins), tuple(a for j in joins for a in j.args)),
-        _condition(node, layout),
-        Sql(", ".join(o.text for o in order), tuple(a for o in order for a in o.args)),
-    )
+    for tie in layout.ties if terms else layout.default:
+        if tie.removesuffix(" DESC") not in said:
+            order.append(Sql(tie))
+    where = _condition(node, layout, driver)
+    return Selection(_joined(" ", joins), where, _joined(", ", order))
+
+
+def _driver(node: Node, terms: Sequence[OrderTerm]) -> Field | None:
+    """Return the metric whose index can be gone through in order, instead of sorting.
+
+    That is the first key of the order, if the filter lets only runs pass that have a number there.
+    """
+    if not terms or terms[0].field != Field(Entity.METRIC, terms[0].field.key):
+        return None
+    parts = node.parts if isinstance(node, And) else (node,)
+    for part in parts:
+        if isinstance(part, Comparison) and part.field == terms[0].field and _is_ordered(part):
+            return part.field
+    return None
+
+
+def _joined(between: str, parts: Sequence[Sql]) -> Sql:
+    return Sql(between.join(p.text for p in parts), tuple(a for p in parts for a in p.args))
 
 
 def _order_by(term: OrderTerm, layout: _Layout, number: int, joins: list[Sql]) -> list[Sql]:

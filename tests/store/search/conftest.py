@@ -30,6 +30,7 @@ class Case:
     experiment_id: int = 0
     parent_run_id: str | None = None
     notebook: str | None = None
+    run_id: str | None = None
 
 
 def run_id_of(number: int) -> str:
@@ -75,7 +76,7 @@ class Database:
         )
 
     def add(self, number: int, case: Case) -> None:
-        run_id = run_id_of(number)
+        run_id = case.run_id or run_id_of(number)
         session = None
         if case.notebook is not None:
             session = f"s{number}"
@@ -123,6 +124,11 @@ class Database:
         """Return the names of the runs that a search finds, in order."""
         sql, args = select_runs(filter_text, order_by).query("r.run_name")
         return [name for (name,) in self.conn.execute(sql, args)]
+
+    def numbers(self, filter_text: str | None = None, *order_by: str) -> list[int]:
+        """Return the numbers of the runs that a search finds, in order."""
+        sql, args = select_runs(filter_text, order_by).query("r.run_no")
+        return [number for (number,) in self.conn.execute(sql, args)]
 
     def experiments(self, filter_text: str | None = None, *order_by: str) -> list[str]:
         """Return the names of the experiments that a search finds, in order."""

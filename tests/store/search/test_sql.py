@@ -146,7 +146,8 @@ def test_ties_are_by_start_and_id(filled: Callable[..., Any], case: Callable[...
 def test_experiments(database: Any) -> None:
     database.add_experiment(1, "alpha", 10**13, {"team": "x"})
     database.add_experiment(20, "Alpha beta", 10**13, {"team": "y", "a b": "1"})
-    assert database.experiments() == ["Alpha beta", "alpha", "Default"]
+    assert database.experiments() == ["alpha", "Alpha beta", "Default"]
+    assert database.experiments(None, "creation_time DESC") == ["Alpha beta", "alpha", "Default"]
     assert database.experiments("name ILIKE 'alpha%'", "name") == ["Alpha beta", "alpha"]
     assert database.experiments("tags.team = 'x'") == ["alpha"]
     assert database.experiments("tags.team IS NULL") == ["Default"]
