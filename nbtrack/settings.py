@@ -1,8 +1,9 @@
 """The one table of settings, and the object they are read from.
 
 A setting is taken, in this order, from code or ``%config NBTrack.<name>``, from its environment
-variables (nbtrack's own before MLflow's), and from its default. The table serves ``%config``, the environment, ``nbtrack config``
-and the README, so that what is documented is what there is.
+variables (nbtrack's own before MLflow's), and from its default. The
+table serves ``%config``, the environment, ``nbtrack config`` and the README, so that what is
+documented is what there is.
 """
 
 from __future__ import annotations

@@ -252,7 +252,7 @@ class Run:
         """Return info, data and inputs as plain dicts, as MLflow does."""
         info = {f.name: getattr(self.info, f.name) for f in fields(self.info)}
         return {
-            "info": info | {"status": str(info["status"])},
+            "info": {k: str(v) if isinstance(v, StrEnum) else v for k, v in info.items()},
             "data": {
                 "metrics": dict(self.data.metrics),
                 "params": dict(self.data.params),
