@@ -222,7 +222,7 @@ def test_it_is_the_same_as_a_new_file(old: Path, tmp_path: Path) -> None:
             for what in ("foreign_key_list", "table_info")
             for (name,) in rows(conn, "SELECT name FROM sqlite_master WHERE type = 'table'")
         ]
-        described.append((names, sorted(tables)))
+        described.append((names, sorted(tables, key=repr)))
         conn.close()
     assert described[0] == described[1]
 
