@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         set_experiment,
         set_experiment_tag,
         set_experiment_tags,
+        sql,
     )
     from nbtrack.tracking.fluent_system import (
         disable_system_metrics_logging,
@@ -152,6 +153,7 @@ _NAMES = {
     "set_tag": ".tracking.fluent",
     "set_tags": ".tracking.fluent",
     "set_tracking_uri": ".tracking.fluent_system",
+    "sql": ".tracking.fluent_search",
     "start_run": ".tracking.fluent",
     "unload_ipython_extension": ".ipython.shell",
     "write_report": ".report",
@@ -213,6 +215,7 @@ __all__ = [
     "set_tag",
     "set_tags",
     "set_tracking_uri",
+    "sql",
     "start_run",
     "unload_ipython_extension",
     "write_report",

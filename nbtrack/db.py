@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sqlite3
 import threading
 import time
@@ -422,6 +423,7 @@ _NETWORK = {
     "fuse.ceph",
 }
 _MOUNTS = Path("/proc/self/mountinfo")
+_MOUNT_FIELDS = 5  # of a line, up to where it is mounted
 
 
 def is_network_folder(folder: Path) -> bool:
@@ -438,7 +440,11 @@ def is_network_folder(folder: Path) -> bool:
     found, kind = -1, ""
     for line in mounts:
         mount, _, rest = line.partition(" - ")
-        where = mount.split(" ")[4].encode().decode("unicode_escape")  # blanks are \\040
+        fields = mount.split(" ")
+        if len(fields) < _MOUNT_FIELDS:
+            continue
+        # A blank is \\040 there, and a few others likewise.
+        where = re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), fields[_MOUNT_FIELDS - 1])
         if len(where) >= found and place.is_relative_to(where):
             found, kind = len(where), rest.split(" ")[0]
     return kind in _NETWORK

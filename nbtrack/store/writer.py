@@ -34,6 +34,7 @@ from nbtrack.db import (
     close_readers,
     connect_writer,
     file_identity,
+    is_network_folder,
     is_trouble,
     log_identity,
     translate,
@@ -386,6 +387,14 @@ class Writer:
             self._conn = conn
             self._identity = file_identity(self.path)
             self._log = None
+            if is_network_folder(self.path.parent):
+                self._tell(
+                    "network",
+                    f"The database {self.path} is on another machine, where SQLite is slower and "
+                    "depends on the locks of the network's file system.\n"
+                    "hint: Keep it on a disk of this machine: NBTRACK_DB or "
+                    "nbtrack.set_tracking_uri(...).",
+                )
         return self._conn
 
     def _recover(self, conn: Connection) -> None:
