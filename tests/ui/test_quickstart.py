@@ -76,7 +76,8 @@ def test_quickstart(notebook: OpenNotebook, browser: Browser) -> None:
     values = dict(
         rows(
             page.folder,
-            "SELECT run_id, last FROM metrics JOIN runs USING (run_no) WHERE key = 'accuracy_score_X_test'",
+            "SELECT run_id, last FROM metrics JOIN runs USING (run_no)"
+            " WHERE key = 'accuracy_score_X_test'",
         )
     )
     for direction in ("descending", "ascending", "descending"):
