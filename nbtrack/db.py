@@ -9,13 +9,14 @@ one writer thread of the process. Reading uses a read-only connection per thread
 from __future__ import annotations
 
 import os
+import random
 import re
 import sqlite3
 import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -293,6 +294,37 @@ def _set_wal(conn: sqlite3.Connection) -> None:
             return
 
 
+def begin(conn: sqlite3.Connection) -> None:
+    """Begin a transaction that writes, waiting for others up to `BUSY_TIMEOUT_MS`.
+
+    SQLite itself looks only every tenth of a second after a while: of eight processes that write
+    all the time, some would find the file locked each time they look.
+
+    Raises
+    ------
+    sqlite3.OperationalError
+        The file is still locked.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    conn.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                conn.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if _code(error) not in _LOCKED or time.monotonic() > deadline:
+                    raise
+                time.sleep(_turns.uniform(0.001, 0.004))
+            else:
+                return
+    finally:
+        conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+
+# A generator of its own: the user's random numbers must come out as if nbtrack was not there.
+_turns = random.Random()  # noqa: S311 - who comes first is no secret
+
+
 def _newer(path: Path, version: int) -> NewerSchemaError:
     return NewerSchemaError(
         f"The database {path} has schema {version}; this nbtrack knows schemas up to {LATEST}.",
@@ -327,6 +359,8 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         connect_writer(path).close()
         return connect_reader(path)
     conn.row_factory = sqlite3.Row
+    # As much as a table of 10,000 runs takes, instead of 2 MB; it is used only as it is needed.
+    conn.execute("PRAGMA cache_size = -32768")
     return conn
 
 
@@ -516,16 +550,28 @@ class _Held:
         self.close()
 
 
+_FORK_WAIT_S = 2.0
 _opening = threading.Lock()  # held while a connection is opened, and over a fork
 _held: weakref.WeakSet[_Held] = weakref.WeakSet()  # they go with their threads
 _over_fork: list[_Held] = []
 
 
 class Reader:
-    """Read-only connections to one file, one per thread (and none from before a fork)."""
+    """Read-only connections to one file, one per thread (and none from before a fork).
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    path
+        The file.
+    on_open
+        Called with each new connection, to register functions.
+    """
+
+    def __init__(
+        self, path: Path, on_open: Callable[[sqlite3.Connection], None] | None = None
+    ) -> None:
         self.path = path
+        self._on_open = on_open
         self._local = threading.local()
 
     def _connection(self) -> _Held:
@@ -545,6 +591,8 @@ class Reader:
                 held.close()
         with _opening, translated(self.path):
             held = _Held(connect_reader(self.path), file_identity(self.path))
+            if self._on_open is not None and held.conn is not None:
+                self._on_open(held.conn)
             _held.add(held)
         self._local.held = held
         return held
@@ -573,6 +621,27 @@ class Reader:
         return rows[0] if rows else None
 
 
+@contextmanager
+def lent(path: Path) -> Iterator[sqlite3.Connection]:
+    """Lend a read-only connection that nobody else has, for settings of its own.
+
+    Raises
+    ------
+    NbtrackError
+        The file is absent, foreign, damaged or too new.
+    """
+    with _opening, translated(path):
+        held = _Held(connect_reader(path), None)
+        _held.add(held)
+    with held.lock:
+        if held.conn is None:  # another thread has forked just now
+            raise StoreError(f"The database {path} was closed by a fork.", hint="Try again.")
+        try:
+            yield held.conn
+        finally:
+            held.close()
+
+
 def close_readers() -> None:
     """Close all read-only connections of this process; the next reading opens one again."""
     for held in list(_held):
@@ -585,9 +654,10 @@ def _before_fork() -> None:
     # them do: the child would believe that it holds them. So nothing is open while a fork happens.
     _opening.acquire()
     for held in list(_held):
-        held.lock.acquire()
-        held.close()
-        _over_fork.append(held)
+        # A query that takes longer than that is not waited for: its connection stays open.
+        if held.lock.acquire(timeout=_FORK_WAIT_S):
+            held.close()
+            _over_fork.append(held)
 
 
 def _after_fork() -> None:

@@ -1,8 +1,9 @@
 """The one table of settings, and the object they are read from.
 
 A setting is taken, in this order, from code or ``%config NBTrack.<name>``, from its environment
-variable, and from its default. The table serves ``%config``, the environment, ``nbtrack config``
-and the README, so that what is documented is what there is.
+variables (nbtrack's own before MLflow's), and from its default. The
+table serves ``%config``, the environment, ``nbtrack config`` and the README, so that what is
+documented is what there is.
 """
 
 from __future__ import annotations
@@ -31,6 +32,20 @@ def _parse_text(text: str) -> str:
     return text
 
 
+def _parse_seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError("use a number of seconds above 0")
+    return value
+
+
+def _parse_count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError("use a whole number from 1")
+    return value
+
+
 def _parse_size(text: str) -> int:
     value = int(text)
     if value < 0:
@@ -56,6 +71,8 @@ class Setting(Generic[T]):
         One sentence for people.
     choices
         The accepted words, where there are only some.
+    also
+        Other environment variables that are asked when the first one is not set: MLflow's.
     """
 
     name: str
@@ -64,6 +81,11 @@ class Setting(Generic[T]):
     parse: Callable[[str], T]
     help: str
     choices: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+    def variable(self) -> str | None:
+        """Return the environment variable that is set, of those that are asked; or None."""
+        return next((name for name in (self.env, *self.also) if name in os.environ), None)
 
     def check(self, value: Any) -> T:
         """Return `value` as this setting holds it.
@@ -98,8 +120,8 @@ class Setting(Generic[T]):
         value = owner.values.get(self.name, _UNSET)
         if value is not _UNSET:
             return value  # type: ignore[no-any-return]  # checked by __set__
-        text = os.environ.get(self.env)
-        return self.default if text is None else self.check(text)
+        variable = self.variable()
+        return self.default if variable is None else self.check(os.environ[variable])
 
     def __set__(self, owner: Settings, value: Any) -> None:
         owner.values[self.name] = self.check(value)
@@ -123,6 +145,7 @@ class Settings:
         "",
         _parse_text,
         "Path of the database; empty: the nearest nbtrack.db from the working directory upwards.",
+        also=("NBTRACK_TRACKING_URI", "MLFLOW_TRACKING_URI"),
     )
     experiment = Setting(
         "experiment",
@@ -130,6 +153,63 @@ class Settings:
         "Default",
         _parse_text,
         "Experiment that new runs belong to.",
+        also=("MLFLOW_EXPERIMENT_NAME",),
+    )
+    experiment_id = Setting(
+        "experiment_id",
+        "NBTRACK_EXPERIMENT_ID",
+        "",
+        _parse_text,
+        "The same by its id, where no name is given.",
+        also=("MLFLOW_EXPERIMENT_ID",),
+    )
+    run_id = Setting(
+        "run_id",
+        "NBTRACK_RUN_ID",
+        "",
+        _parse_text,
+        "Run that the first start_run continues; the variable is unset by it.",
+        also=("MLFLOW_RUN_ID",),
+    )
+    entry_point = Setting(
+        "entry_point",
+        "NBTRACK_PROJECT_ENTRY_POINT",
+        "",
+        _parse_text,
+        "Entry point of the project that runs; noted in the tags of every run.",
+        also=("MLFLOW_PROJECT_ENTRY_POINT",),
+    )
+    system_metrics = Setting(
+        "system_metrics",
+        "NBTRACK_ENABLE_SYSTEM_METRICS_LOGGING",
+        False,
+        _parse_bool,
+        "Measure CPU, memory, disk, network and GPUs while a run of start_run goes on.",
+        also=("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING",),
+    )
+    system_metrics_interval = Setting(
+        "system_metrics_interval",
+        "NBTRACK_SYSTEM_METRICS_SAMPLING_INTERVAL",
+        10.0,
+        _parse_seconds,
+        "Seconds from one measurement of the system to the next.",
+        also=("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL",),
+    )
+    system_metrics_samples = Setting(
+        "system_metrics_samples",
+        "NBTRACK_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING",
+        1,
+        _parse_count,
+        "How many measurements of the system are averaged for one point.",
+        also=("MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING",),
+    )
+    system_metrics_node_id = Setting(
+        "system_metrics_node_id",
+        "NBTRACK_SYSTEM_METRICS_NODE_ID",
+        "",
+        _parse_text,
+        "Which of several machines this is: becomes a part of the names of system metrics.",
+        also=("MLFLOW_SYSTEM_METRICS_NODE_ID",),
     )
     card = Setting(
         "card",
@@ -177,6 +257,10 @@ class Settings:
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
+
+    def is_chosen(self, name: str) -> bool:
+        """Return whether code, and not the environment, said what a setting is."""
+        return name in self.values
 
     def reset(self, name: str) -> None:
         """Forget what code said of a setting: environment and default count again."""

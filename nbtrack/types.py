@@ -7,7 +7,7 @@ or is one of MLflow's own (``start_time``, ``end_time``, ``timestamp``).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,30 @@ class Metric:
     dataset_name: str | None = None
     dataset_digest: str | None = None
     run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A param, as `Client.log_batch` takes it."""
+
+    key: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class RunTag:
+    """A tag of a run, as `Client.log_batch` takes it."""
+
+    key: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class InputTag:
+    """A tag of a dataset in its part for a run, as `Client.log_inputs` takes it."""
+
+    key: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +144,7 @@ class DatasetInput:
     """A dataset in its part for a run: context is ``train``, ``target``, ``eval`` ..."""
 
     dataset: Dataset
-    context: str
+    context: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -160,6 +184,15 @@ class ArtifactInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A file or a folder right below a path among the artifacts of a run."""
+
+    path: str
+    is_dir: bool
+    file_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunInfo:
     """Identity and life of a run."""
 
@@ -180,6 +213,11 @@ class RunInfo:
     def duration_ms(self) -> int | None:
         """Wall time from start to end, or None while the run goes on."""
         return None if self.end_time is None else self.end_time - self.start_time
+
+    @property
+    def run_uuid(self) -> str:
+        """The id, by the name that it had in MLflow before."""
+        return self.run_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +247,19 @@ class Run:
     models: tuple[ModelInfo, ...] = ()
     execution_count: int | None = None
     notebook: str | None = None
+
+    def to_dictionary(self) -> dict[str, Any]:
+        """Return info, data and inputs as plain dicts, as MLflow does."""
+        info = {f.name: getattr(self.info, f.name) for f in fields(self.info)}
+        return {
+            "info": {k: str(v) if isinstance(v, StrEnum) else v for k, v in info.items()},
+            "data": {
+                "metrics": dict(self.data.metrics),
+                "params": dict(self.data.params),
+                "tags": dict(self.data.tags),
+            },
+            "inputs": {"dataset_inputs": [asdict(item) for item in self.inputs.dataset_inputs]},
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class _SettingTrait(traitlets.TraitType[Any, Any]):
 # `%config` shows the name of a trait's class as its kind.
 _KINDS = {
     kind: type(name, (_SettingTrait,), {})
-    for kind, name in {bool: "Bool", int: "Int", str: "Unicode"}.items()
+    for kind, name in {bool: "Bool", int: "Int", float: "Float", str: "Unicode"}.items()
 }
 
 

@@ -123,9 +123,9 @@ def _compare(arguments: argparse.Namespace) -> Any:
 
 
 def _runs(arguments: argparse.Namespace) -> Any:
-    from nbtrack.tracking import fluent
+    from nbtrack.tracking import fluent_search
 
-    return fluent.runs(max_results=arguments.n)
+    return fluent_search.runs(max_results=arguments.n)
 
 
 def _models(_arguments: argparse.Namespace) -> Shown:
@@ -157,9 +157,9 @@ def _models(_arguments: argparse.Namespace) -> Shown:
 
 def _register(arguments: argparse.Namespace) -> Shown:
     from nbtrack import htmlview
-    from nbtrack.tracking import fluent
+    from nbtrack.tracking import fluent_models
 
-    version = fluent.register_model(arguments.run, arguments.name)
+    version = fluent_models.register_model(arguments.run, arguments.name)
     text = (
         f"Registered {version.name} version {version.version} from run {version.run_name}: "
         f"nbtrack.load_model('models:/{version.name}/{version.version}')"

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from nbtrack.provenance.environment import this_environment
     from nbtrack.provenance.process import is_alive, this_process
     from nbtrack.provenance.redaction import redact, redact_value
+    from nbtrack.provenance.source import source_tags
 
 __all__ = [
     "describe",
     "is_alive",
     "redact",
     "redact_value",
+    "source_tags",
     "this_environment",
     "this_process",
 ]
@@ -31,6 +33,7 @@ __getattr__, __dir__ = attach(
         "is_alive": ".process",
         "redact": ".redaction",
         "redact_value": ".redaction",
+        "source_tags": ".source",
         "this_environment": ".environment",
         "this_process": ".process",
     },

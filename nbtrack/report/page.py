@@ -83,7 +83,7 @@ def write_report(
     >>> import nbtrack, tempfile
     >>> folder = tempfile.mkdtemp()
     >>> nbtrack.set_tracking_uri(folder + "/nbtrack.db")
-    >>> with nbtrack.start_run("mine"):
+    >>> with nbtrack.start_run(run_name="mine"):
     ...     nbtrack.log_metric("loss", 0.5)
     >>> nbtrack.write_report(folder + "/report.html").name
     'report.html'

@@ -1,17 +1,15 @@
 """From a journal into the database: records applied in their order, points put into their series.
 
 The same for what this process logs and for what a killed one left behind. Everything happens in
-the transaction of the caller; each record, and each series, on a savepoint of its own, so that a
-bad one spoils nothing else.
+the transaction of the caller, on savepoints, so that a bad record spoils nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
-from nbtrack.db import Connection, Loggable, is_trouble, storable
+from nbtrack.db import Connection, Fields, Loggable, is_trouble, storable
 from nbtrack.store import journal, journal_file, records
 from nbtrack.store.points import AddPoints, Series, add_series
 
@@ -33,6 +31,8 @@ OnFault = Callable[[str, Exception], None]
 """Told of a record that could not be stored: what it is, and why."""
 
 _MAX_SERIES = 250_000
+
+_Write = tuple[str, Callable[[], None]]  # what it is, and what does it
 
 
 class Fold:
@@ -69,27 +69,37 @@ class Fold:
 
     def apply(self, conn: Connection, frames: Iterable[journal_file.Frame]) -> None:
         """Apply frames, without those that are in the database already."""
+        todo: list[_Write] = []
         for frame in frames:
-            # What a series is, is noted also from old frames: points that come later are its own.
-            if frame.number > self.records or frame.kind == journal.SERIES:
-                self._guarded(conn, str(frame.kind), partial(self._apply, conn, frame))
+            if frame.kind == journal.SERIES:
+                # Noted also from old frames: points that come later are its own.
+                self._note_series(frame.fields)
+            elif frame.number > self.records:
+                todo.append((str(frame.kind), partial(self._apply, conn, frame)))
+                if frame.kind == journal.POINTS:
+                    # Counted as they are written: they must not be done again with the others.
+                    self._write(conn, todo[:-1])
+                    self._write(conn, todo[-1:])
+                    todo = []
             self.records = max(self.records, frame.number)
+        self._write(conn, todo)
 
     def _apply(self, conn: Connection, frame: journal_file.Frame) -> None:
-        if frame.kind == journal.SERIES:
-            series, run_id, key = frame.fields
-            self._note_series(int(series), run_id, key)
-        elif frame.kind == journal.POINTS:
+        if frame.kind == journal.POINTS:
             (data,), (first,) = frame.blobs, frame.fields
             self.add_points(conn, data, int(first))
         else:
             self._kinds[frame.kind].unpack(frame.fields, frame.blobs).apply(conn)
 
-    def _note_series(self, series: int, run_id: str, key: str) -> None:
+    def _note_series(self, fields: Fields) -> None:
         if len(self._series) >= _MAX_SERIES:
             for old in list(self._series)[: _MAX_SERIES // 2]:
                 del self._series[old]
-        self._series[series] = (run_id, key)
+        try:
+            series, run_id, key = fields
+            self._series[int(series)] = (run_id, key)
+        except (TypeError, ValueError) as error:
+            self._on_fault(journal.SERIES, error)
 
     def add_points(self, conn: Connection, data: bytes, first: int) -> None:
         """Add the points of slots, without those that are in the database already.
@@ -122,20 +132,28 @@ class Fold:
                 numbers[run_id] = records.run_number(conn, run_id)
             add_series(conn, numbers[run_id], storable(key), columns)
 
-        for series, columns in found.items():
-            self._guarded(conn, "points", partial(add, series, columns))
+        self._write(
+            conn,
+            [("points", partial(add, series, columns)) for series, columns in found.items()],
+        )
         self.points = max(self.points, end)
 
-    def _guarded(self, conn: Connection, what: str, write: Callable[[], Any]) -> None:
-        conn.execute("SAVEPOINT record")
+    def _write(self, conn: Connection, todo: Sequence[_Write]) -> None:
+        """Do all of it; if one of them is at fault, each on a savepoint of its own."""
+        conn.execute("SAVEPOINT writes")
         try:
-            write()
+            for _, write in todo:
+                write()
         except Exception as error:
             if is_trouble(error):
                 raise  # the file's fault, not the record's
-            conn.execute("ROLLBACK TO record")
-            self._on_fault(what, error)
-        conn.execute("RELEASE record")
+            conn.execute("ROLLBACK TO writes")
+            if len(todo) == 1:
+                self._on_fault(todo[0][0], error)
+            else:
+                for one in todo:
+                    self._write(conn, [one])
+        conn.execute("RELEASE writes")
 
 
 def note_progress(conn: Connection, session_id: str, fold: Fold) -> None:

@@ -99,6 +99,8 @@ def add_series(conn: Connection, run_no: int, key: str, new: Series) -> int:
             " RETURNING metric_id",
             (run_no, key, *columns),
         ).fetchone()
+        for part in new.parts():
+            _write(conn, metric_id, part)
     else:
         metric_id = row[0]
         conn.execute(
@@ -106,7 +108,7 @@ def add_series(conn: Connection, run_no: int, key: str, new: Series) -> int:
             " last_timestamp = ?, last = ?, min = ?, max = ?, count = ? WHERE metric_id = ?",
             (*columns, metric_id),
         )
-    _append(conn, metric_id, new)
+        _append(conn, metric_id, new)
     return int(metric_id)
 
 

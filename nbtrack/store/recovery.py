@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nbtrack.db import Connection, Loggable, storable
+from nbtrack.db import Connection, Loggable, begin, storable
 from nbtrack.store import journal_file
 from nbtrack.store.fold import Fold, note_progress
 from nbtrack.store.sessions import IsAlive
@@ -58,7 +58,7 @@ def recover(
         head = None if file is None else journal_file.read_head(file)
         if file is None or head is None:
             return
-        conn.execute("BEGIN IMMEDIATE")
+        begin(conn)
         try:
             had = _put_session(conn, head.identity, complete=_is_complete(file, head))
             if had is None:

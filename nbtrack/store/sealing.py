@@ -80,6 +80,21 @@ def _shape(conn: Connection, keys: Sequence[str]) -> int:
     return int(row[0])
 
 
+def places_of(keys: Sequence[int | None]) -> dict[int, list[int]]:
+    """Return where in a sequence each key stands; None is no key.
+
+    Examples
+    --------
+    >>> places_of([7, None, 7, 8])
+    {7: [0, 2], 8: [3]}
+    """
+    found: dict[int, list[int]] = {}
+    for place, key in enumerate(keys):
+        if key is not None:
+            found.setdefault(key, []).append(place)
+    return found
+
+
 class TextColumns:
     """Params or tags of runs, by key: put together from rows of some shapes, and single values."""
 
@@ -101,6 +116,9 @@ class TextColumns:
                 self.columns[key] = list(column)
                 continue
             target = self._column(key)
+            if places[-1] - places[0] == len(places) - 1:
+                target[places[0] : places[-1] + 1] = column
+                continue
             for place, value in zip(places, column, strict=True):
                 target[place] = value
 
@@ -136,12 +154,14 @@ class MetricBlock:
         if not keys:
             return
         values = np.frombuffer(b"".join(rows), self._kind).reshape(len(rows), len(keys))
-        whole = len(places) == self._length
+        # Runs of one kind mostly stand together: then nothing is looked up.
+        together = places[-1] - places[0] == len(places) - 1
+        where = slice(places[0], places[-1] + 1) if together else np.asarray(places)
         for i, key in enumerate(keys):
-            if whole:
+            if len(places) == self._length:
                 self.columns[key] = values[:, i]
             else:
-                self._column(key)[np.asarray(places)] = values[:, i]
+                self._column(key)[where] = values[:, i]
 
     def add(self, place: int, key: str, row: tuple[Any, ...]) -> None:
         """Add one summary: the fields of `METRIC`."""

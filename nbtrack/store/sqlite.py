@@ -12,14 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nbtrack import packing
 from nbtrack.db import Reader, RecordSink
 from nbtrack.errors import InvalidParameterError, NotFoundError
 from nbtrack.store import records
 from nbtrack.store.base import NewRun
-from nbtrack.store.downsample import downsample
+from nbtrack.store.downsample import unpack_series
 from nbtrack.store.points import number
-from nbtrack.store.sealing import MetricBlock, TextColumns
+from nbtrack.store.sealing import METRIC, MetricBlock, TextColumns, places_of
+from nbtrack.store.search import select_experiments, select_runs
 from nbtrack.store.sessions import IsAlive
 from nbtrack.types import (
     ArtifactInfo,
@@ -45,27 +45,36 @@ from nbtrack.types import (
     ViewType,
 )
 
-RUN_INFO = (
-    "run_id",
-    "run_name",
-    "experiment_id",
-    "experiment_name",
-    "status",
-    "start_time",
-    "end_time",
-    "user_id",
-    "lifecycle_stage",
-    "parent_run_id",
-    "error",
-    "execution_count",
-    "notebook",
-)
-"""The columns of `RunTable.info`."""
+_TABLE_INFO = {
+    name: f"r.{name}"
+    for name in (
+        "run_id",
+        "run_name",
+        "status",
+        "start_time",
+        "end_time",
+        "user_id",
+        "lifecycle_stage",
+        "parent_run_id",
+        "error",
+    )
+} | {"execution_count": "e.execution_count", "experiment_name": "x.name", "notebook": "s.notebook"}
+"""The columns of `RunTable.info` that are a run's own, and where they are."""
 
-_INFO = (
-    "r.*, x.name AS experiment_name, e.execution_count, s.notebook, s.machine, s.pid,"
-    " s.process_start, s.heartbeat_ms"
+_TABLE = (
+    *_TABLE_INFO.values(),
+    "r.run_no",
+    "r.experiment_id",
+    "r.session_id",
+    *(f"z.{name}{part}" for name in ("param", "tag", "metric") for part in ("s", "_shape")),
 )
+
+_WHOLE = "r.*, z.*, x.name AS experiment_name, e.execution_count, s.notebook"
+_EXPERIMENT = (
+    "x.*, (SELECT json_group_object(key, value) FROM experiment_tags t"
+    " WHERE t.experiment_id = x.experiment_id) AS tags"
+)
+_SUMMARIES = f"run_no, key, {', '.join(MetricBlock.FIELDS)} FROM metrics"
 _MIN_PREFIX = 4
 _STAGES = {
     ViewType.ACTIVE_ONLY: "{}.lifecycle_stage = 'active'",
@@ -92,6 +101,8 @@ class SqliteStore:
         self._sink = sink
         self._reader = reader
         self._is_alive = is_alive
+        # Not through a method: a call in between would be a tenth of what a point costs.
+        self.log_metric = sink.add_point  # type: ignore[method-assign]
 
     # -- writing
 
@@ -205,18 +216,16 @@ class SqliteStore:
     def search_experiments(self, query: ExperimentQuery | None = None) -> list[Experiment]:
         """Return experiments; without a query all that are not in the trash, newest first."""
         query = query or ExperimentQuery(max_results=-1)
-        return self._experiments(
-            f"WHERE {_STAGES[query.view_type].format('x')}"
-            " ORDER BY creation_time DESC, experiment_id DESC LIMIT ? OFFSET ?",
-            (query.max_results, query.offset),
+        sql, args = select_experiments(query.filter, query.order_by).query(
+            _EXPERIMENT,
+            (_STAGES[query.view_type].format("x"), ()),
+            limit=query.max_results,
+            offset=query.offset,
         )
+        return [_experiment(row) for row in self._read(sql, args)]
 
     def _experiments(self, clause: str, args: tuple[Any, ...]) -> list[Experiment]:
-        rows = self._read(
-            "SELECT x.*, (SELECT json_group_object(key, value) FROM experiment_tags t"
-            f" WHERE t.experiment_id = x.experiment_id) AS tags FROM experiments x {clause}",
-            args,
-        )
+        rows = self._read(f"SELECT {_EXPERIMENT} FROM experiments x {clause}", args)
         return [_experiment(row) for row in rows]
 
     def resolve_run_id(self, text: str) -> str:
@@ -283,78 +292,83 @@ class SqliteStore:
 
     def run_table(self, query: RunQuery) -> RunTable:
         """Return runs by columns."""
-        numbers = self._select(query)
-        rows = self._chosen(
-            numbers,
-            f"{_INFO}, z.param_shape, z.params, z.tag_shape, z.tags, z.metric_shape, z.metrics",
-            "LEFT JOIN sealed_runs z ON z.run_no = r.run_no",
-        )
-        shapes = {
-            row[0]: json.loads(row[1])
-            for row in self._reader.rows("SELECT shape_id, keys FROM shapes")
-        }
-        params, tags = TextColumns(len(rows), shapes), TextColumns(len(rows), shapes)
-        metrics = MetricBlock(len(rows), shapes)
-        for target, shape, values in (
-            (params, "param_shape", "params"),
-            (tags, "tag_shape", "tags"),
-            (metrics, "metric_shape", "metrics"),
-        ):
-            for key, places in _places([row[shape] for row in rows]).items():
-                target.add_rows(key, places, [rows[place][values] for place in places])
-        loose = {row["run_no"]: i for i, row in enumerate(rows) if row["params"] is None}
-        for table, texts in (("params", params), ("tags", tags)):
-            for run_no, key, value in self._of(f"run_no, key, value FROM {table}", list(loose)):
-                texts.add(loose[run_no], key, value)
-        for run_no, key, *summary in self._of(
-            "run_no, key, last, first, min, max, last_step, last_timestamp, count FROM metrics",
-            list(loose),
-        ):
-            metrics.add(loose[run_no], key, (*map(number, summary[:4]), *summary[4:]))
+        rows = self._chosen(self._select(query), ", ".join(_TABLE))
+        columns = dict(zip(_TABLE, zip(*rows, strict=True), strict=True)) if rows else {}
+        info = {name: list(columns.get(column, ())) for name, column in _TABLE_INFO.items()}
+        info["experiment_id"] = [str(number) for number in columns.get("r.experiment_id", ())]
         killed = self._killed(rows)
-        info: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in RUN_INFO[1:]}
-        info["experiment_id"] = [str(experiment) for experiment in info["experiment_id"]]
-        ids = [row["run_id"] for row in rows]
-        for i, run_id in enumerate(ids):
+        for i, run_id in enumerate(info["run_id"] if killed else ()):
             if run_id in killed:
                 info["status"][i], info["end_time"][i] = RunStatus.KILLED, killed[run_id]
+        params, tags, metrics = self._values(columns)
         return RunTable(
-            ids,
-            info,
-            dict(sorted(params.columns.items())),
-            dict(sorted(tags.columns.items())),
-            {
+            run_ids=info.pop("run_id"),
+            info=info,
+            params=dict(sorted(params.columns.items())),
+            tags=dict(sorted(tags.columns.items())),
+            metrics={
                 key: MetricColumns(*(block[name] for name in MetricBlock.FIELDS))
                 for key, block in sorted(metrics.columns.items())
             },
         )
 
+    def _values(
+        self, columns: Mapping[str, Sequence[Any]]
+    ) -> tuple[TextColumns, TextColumns, MetricBlock]:
+        """Return params, tags and metrics of runs: sealed ones, and those that are not."""
+        numbers = columns.get("r.run_no", ())
+        shapes = self._shapes()
+        params, tags = TextColumns(len(numbers), shapes), TextColumns(len(numbers), shapes)
+        metrics = MetricBlock(len(numbers), shapes)
+        for target, name in ((params, "param"), (tags, "tag"), (metrics, "metric")):
+            values = columns.get(f"z.{name}s", ())
+            for shape, places in places_of(columns.get(f"z.{name}_shape", ())).items():
+                target.add_rows(shape, places, [values[place] for place in places])
+        sealed = columns.get("z.params", ())
+        loose = {number: i for i, number in enumerate(numbers) if sealed[i] is None}
+        for table, texts in (("params", params), ("tags", tags)):
+            for run_no, key, value in self._of(f"run_no, key, value FROM {table}", list(loose)):
+                texts.add(loose[run_no], key, value)
+        for run_no, key, *summary in self._of(_SUMMARIES, list(loose)):
+            metrics.add(loose[run_no], key, (*map(number, summary[:4]), *summary[4:]))
+        return params, tags, metrics
+
+    def _shapes(self) -> dict[int, list[str]]:
+        rows = self._reader.rows("SELECT shape_id, keys FROM shapes")
+        return {row[0]: json.loads(row[1]) for row in rows}
+
     def _select(self, query: RunQuery) -> list[int]:
         """Return the numbers of the runs that a query means, in their order."""
-        where, args = [_STAGES[query.view_type].format("r")], []
+        conditions: list[tuple[str, tuple[Any, ...]]] = [(_STAGES[query.view_type].format("r"), ())]
         if query.experiment_ids is not None:
-            where.append("r.experiment_id IN (SELECT value FROM json_each(?))")
-            args.append(json.dumps([records.experiment_key(x) for x in query.experiment_ids]))
+            keys = [records.experiment_key(x) for x in query.experiment_ids]
+            conditions.append(
+                ("r.experiment_id IN (SELECT value FROM json_each(?))", (json.dumps(keys),))
+            )
         if query.run_ids is not None:
-            where.append("r.run_id IN (SELECT value FROM json_each(?))")
-            args.append(json.dumps(list(query.run_ids)))
-        rows = self._read(
-            f"SELECT r.run_no FROM runs r WHERE {' AND '.join(where)}"
-            " ORDER BY r.start_time DESC, r.run_no DESC LIMIT ? OFFSET ?",
-            (*args, query.max_results, query.offset),
+            ids = json.dumps(list(query.run_ids))
+            conditions.append(("r.run_id IN (SELECT value FROM json_each(?))", (ids,)))
+        sql, args = select_runs(query.filter, query.order_by).query(
+            "r.run_no", *conditions, limit=query.max_results, offset=query.offset
         )
-        return [row[0] for row in rows]
+        return [row[0] for row in self._read(sql, args)]
 
-    def _chosen(self, numbers: Sequence[int], columns: str, joins: str = "") -> list[sqlite3.Row]:
+    def _chosen(self, numbers: Sequence[int], columns: str) -> list[sqlite3.Row]:
         """Return columns of runs, in the order of their numbers."""
-        return self._reader.rows(
+        rows = self._reader.rows(
             f"SELECT {columns} FROM json_each(?) chosen"
             " CROSS JOIN runs r ON r.run_no = chosen.value"
-            " JOIN experiments x USING (experiment_id)"
-            " LEFT JOIN cell_executions e USING (execution_id)"
-            f" LEFT JOIN sessions s ON s.session_id = r.session_id {joins} ORDER BY chosen.key",
+            " LEFT JOIN sealed_runs z ON z.run_no = r.run_no"
+            " JOIN experiments x ON x.experiment_id = r.experiment_id"
+            " LEFT JOIN cell_executions e ON e.execution_id = r.execution_id"
+            " LEFT JOIN sessions s ON s.session_id = r.session_id",
             (json.dumps(numbers),),
         )
+        # The rows come as they were chosen; ordering them in SQL would copy all of them.
+        if [row["run_no"] for row in rows] != list(numbers):
+            place = {number: i for i, number in enumerate(numbers)}
+            rows.sort(key=lambda row: place[row["run_no"]])
+        return rows
 
     def _of(self, select: str, values: Sequence[Any]) -> list[sqlite3.Row]:
         """Return columns of a table where the first one is one of some values, in order."""
@@ -395,8 +409,8 @@ class SqliteStore:
                     (run_id, key),
                 )
                 if rows:
-                    series = _series(run_id, key, [row[0] for row in rows])
-                    found.append(series if max_points is None else downsample(series, max_points))
+                    chunks = [row[0] for row in rows]
+                    found.append(unpack_series(run_id, key, chunks, max_points))
         return found
 
     def linked_metrics(self, run_id: str) -> list[Metric]:
@@ -413,14 +427,9 @@ class SqliteStore:
         return self._reader.rows(sql, args)
 
     def _runs(self, numbers: Sequence[int]) -> list[Run]:
-        rows = self._chosen(numbers, _INFO)
+        rows = self._chosen(numbers, _WHOLE)
         ids = [row["run_id"] for row in rows]
-        params = self._grouped("run_no, key, value FROM params", numbers)
-        tags = self._grouped("run_no, key, value FROM tags", numbers)
-        metrics = self._grouped(
-            "run_no, key, last, last_step, last_timestamp, first, min, max, count FROM metrics",
-            numbers,
-        )
+        data = self._data(rows)
         models = self._grouped(
             "run_id, model_id, artifact_path, flavor, model_class, size_bytes, created_ms"
             " FROM models",
@@ -435,9 +444,7 @@ class SqliteStore:
         return [
             _run(
                 row,
-                params=params[row["run_no"]],
-                tags=tags[row["run_no"]],
-                metrics=metrics[row["run_no"]],
+                data=data[row["run_no"]],
                 models=models[row["run_id"]],
                 inputs=inputs[row["run_id"]],
                 killed_ms=killed.get(row["run_id"]),
@@ -445,20 +452,49 @@ class SqliteStore:
             for row in rows
         ]
 
+    def _data(self, rows: Sequence[sqlite3.Row]) -> dict[int, RunData]:
+        """Return params, tags and metrics of runs, by number."""
+        shapes = self._shapes()
+        found = {
+            row["run_no"]: _data(
+                zip(shapes[row["param_shape"]], json.loads(row["params"]), strict=True),
+                zip(shapes[row["tag_shape"]], json.loads(row["tags"]), strict=True),
+                zip(shapes[row["metric_shape"]], METRIC.iter_unpack(row["metrics"]), strict=True),
+            )
+            for row in rows
+            if row["params"] is not None
+        }
+        loose = [row["run_no"] for row in rows if row["params"] is None]
+        params = self._grouped("run_no, key, value FROM params", loose)
+        tags = self._grouped("run_no, key, value FROM tags", loose)
+        metrics = self._grouped(_SUMMARIES, loose)
+        for run_no in loose:
+            found[run_no] = _data(
+                (row[1:] for row in params[run_no]),
+                (row[1:] for row in tags[run_no]),
+                (
+                    (key, (*map(number, summary[:4]), *summary[4:]))
+                    for _, key, *summary in metrics[run_no]
+                ),
+            )
+        return found
+
     def _killed(self, rows: Sequence[sqlite3.Row]) -> dict[str, int]:
         """Return when the runs ended that are RUNNING but whose process is dead, by id."""
-        alive: dict[str, bool] = {}  # by session
-        killed = {}
-        for row in rows:
-            session = row["session_id"]
-            if row["status"] != RunStatus.RUNNING or session is None:
-                continue
-            if session not in alive:
-                process = (row["machine"], row["pid"], row["process_start"], row["heartbeat_ms"])
-                alive[session] = self._is_alive(*process)
-            if not alive[session]:
-                killed[row["run_id"]] = max(row["start_time"], row["heartbeat_ms"])
-        return killed
+        running = [row for row in rows if row["status"] == "RUNNING" and row["session_id"]]
+        heartbeats = {
+            row["session_id"]: row["heartbeat_ms"]
+            for row in self._of(
+                "session_id, machine, pid, process_start, heartbeat_ms FROM sessions",
+                list({row["session_id"] for row in running}),
+            )
+            if not self._is_alive(*row[1:])
+        }
+        return {
+            row["run_id"]: max(row["start_time"], heartbeats[row["session_id"]])
+            for row in running
+            if row["session_id"] in heartbeats
+        }
 
     def _grouped(self, select: str, of: Sequence[Any]) -> defaultdict[Any, list[sqlite3.Row]]:
         """Return rows by their first column, which is one of some values; in order."""
@@ -468,38 +504,32 @@ class SqliteStore:
         return found
 
 
-def _places(keys: Sequence[int | None]) -> dict[int, list[int]]:
-    """Return where in a sequence each key stands."""
-    found: defaultdict[int, list[int]] = defaultdict(list)
-    for place, key in enumerate(keys):
-        if key is not None:
-            found[key].append(place)
-    return found
+def _data(
+    params: Iterable[tuple[str, str]],
+    tags: Iterable[tuple[str, str]],
+    metrics: Iterable[tuple[str, tuple[Any, ...]]],
+) -> RunData:
+    """Return values of a run; a metric's are those of `METRIC`."""
+    summaries = {
+        key: MetricSummary(key, last, step, timestamp, first, low, high, count)
+        for key, (last, first, low, high, step, timestamp, count) in metrics
+    }
+    return RunData(
+        params=dict(params),
+        metrics={key: summary.last for key, summary in summaries.items()},
+        tags=dict(tags),
+        summaries=summaries,
+    )
 
 
 def _run(
     row: sqlite3.Row,
     *,
-    params: Iterable[sqlite3.Row],
-    tags: Iterable[sqlite3.Row],
-    metrics: Iterable[sqlite3.Row],
+    data: RunData,
     models: Iterable[sqlite3.Row],
     inputs: Iterable[sqlite3.Row],
     killed_ms: int | None,
 ) -> Run:
-    summaries = {
-        m["key"]: MetricSummary(
-            m["key"],
-            number(m["last"]),
-            m["last_step"],
-            m["last_timestamp"],
-            number(m["first"]),
-            number(m["min"]),
-            number(m["max"]),
-            m["count"],
-        )
-        for m in metrics
-    }
     return Run(
         info=RunInfo(
             run_id=row["run_id"],
@@ -515,12 +545,7 @@ def _run(
             parent_run_id=row["parent_run_id"],
             error=row["error"],
         ),
-        data=RunData(
-            params={p["key"]: p["value"] for p in params},
-            metrics={key: summary.last for key, summary in summaries.items()},
-            tags={t["key"]: t["value"] for t in tags},
-            summaries=summaries,
-        ),
+        data=data,
         inputs=RunInputs(tuple(_input(i) for i in inputs)),
         models=tuple(
             ModelInfo(
@@ -576,16 +601,3 @@ def _input(row: sqlite3.Row) -> DatasetInput:
         row["context"],
         json.loads(row["tags"]),
     )
-
-
-def _series(run_id: str, key: str, chunks: Sequence[bytes]) -> MetricSeries:
-    import numpy as np
-
-    steps, timestamps, values = packing.decode_arrays(chunks)
-    # Compared, not subtracted: a difference of whole numbers of 64 bits may need 65.
-    back = steps[1:] < steps[:-1]
-    level = steps[1:] == steps[:-1]
-    if back.any() or (level & (timestamps[1:] < timestamps[:-1])).any():
-        order = np.lexsort((timestamps, steps))  # stable: the order of coming decides last
-        steps, timestamps, values = steps[order], timestamps[order], values[order]
-    return MetricSeries(run_id, key, steps, timestamps, values)

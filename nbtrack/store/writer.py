@@ -30,6 +30,7 @@ from nbtrack.db import (
     DatabaseError,
     Loggable,
     Record,
+    begin,
     close_readers,
     connect_writer,
     file_identity,
@@ -417,7 +418,7 @@ class Writer:
         self, conn: Connection, batch: journal.Batch, calls: list[_Call]
     ) -> tuple[fold.Fold, list[tuple[Any, Exception | None]]]:
         done = self._fold.copy()
-        conn.execute("BEGIN IMMEDIATE")
+        begin(conn)
         try:
             done.apply(conn, batch.frames)
             # Also without points: some may have been lost for want of room before `first_point`.

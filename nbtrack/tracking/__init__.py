@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from nbtrack._lazy import attach
 
 if TYPE_CHECKING:
-    from nbtrack.tracking.client import Client
+    from nbtrack.tracking.client import Client, MlflowClient
     from nbtrack.tracking.run import ActiveRun
 
-__all__ = ["ActiveRun", "Client"]
+__all__ = ["ActiveRun", "Client", "MlflowClient"]
 
-__getattr__, __dir__ = attach(__name__, {"ActiveRun": ".run", "Client": ".client"})
+__getattr__, __dir__ = attach(
+    __name__, {"ActiveRun": ".run", "Client": ".client", "MlflowClient": ".client"}
+)

@@ -16,22 +16,23 @@ if TYPE_CHECKING:
 
 Listener = Callable[["ActiveRun"], None]
 
-_listeners: list[Listener] = []
+listeners: list[Listener] = []
+"""All of them; a loop that logs looks whether there are any."""
 
 
 def subscribe(listener: Listener) -> None:
     """Tell a listener of every change of every run of this process."""
-    _listeners.append(listener)
+    listeners.append(listener)
 
 
 def unsubscribe(listener: Listener) -> None:
     """Stop telling it; again is harmless."""
-    _listeners[:] = [other for other in _listeners if other != listener]
+    listeners[:] = [other for other in listeners if other != listener]
 
 
 def announce(run: ActiveRun) -> None:
     """Tell all listeners that a run began or changed."""
-    for listener in _listeners:
+    for listener in listeners:
         try:
             listener(run)
         except Exception as error:  # noqa: BLE001 - a display must not break a fit

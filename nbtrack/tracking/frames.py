@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nbtrack.types import Run
+from nbtrack.types import RunTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,74 +16,57 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,99})")
 _FLOAT = re.compile(r"-?((0|[1-9][0-9]{0,99})(\.[0-9]*)?(e[+-]?[0-9]{1,4})?|inf|nan)")
 
 
-def mlflow_frame(runs: Sequence[Run]) -> pd.DataFrame:
+def mlflow_frame(table: RunTable) -> pd.DataFrame:
     """Return runs with the columns that ``mlflow.search_runs`` has."""
     import pandas as pd
 
-    infos = [run.info for run in runs]
+    info = defaultdict(list, table.info)
     columns: dict[str, Any] = {
-        "run_id": [info.run_id for info in infos],
-        "run_name": [info.run_name for info in infos],
-        "experiment_id": [info.experiment_id for info in infos],
-        "status": [str(info.status) for info in infos],
-        "artifact_uri": [info.artifact_uri for info in infos],
-        "start_time": _times(info.start_time for info in infos),
-        "end_time": _times(info.end_time for info in infos),
+        "run_id": table.run_ids,
+        "experiment_id": info["experiment_id"],
+        "status": [str(status) for status in info["status"]],
+        "artifact_uri": [f"runs:/{run_id}" for run_id in table.run_ids],
+        "start_time": _times(info["start_time"]),
+        "end_time": _times(info["end_time"]),
     }
-    columns |= _spread("metrics.", [run.data.metrics for run in runs], missing=float("nan"))
-    columns |= _spread("params.", [run.data.params for run in runs], missing=None)
-    columns |= _spread("tags.", [run.data.tags for run in runs], missing=None)
+    columns |= {f"metrics.{key}": column.last for key, column in table.metrics.items()}
+    columns |= {f"params.{key}": column for key, column in table.params.items()}
+    columns |= {f"tags.{key}": column for key, column in table.tags.items()}
     return pd.DataFrame(columns)
 
 
-def people_frame(runs: Sequence[Run]) -> pd.DataFrame:
+def people_frame(table: RunTable) -> pd.DataFrame:
     """Return runs as a table to read: short names, numbers as numbers."""
     import pandas as pd
 
-    infos = [run.info for run in runs]
-    durations = [info.duration_ms for info in infos]
+    info = defaultdict(list, table.info)
+    spans = zip(info["start_time"], info["end_time"], strict=True)
     columns: dict[str, Any] = {
-        "name": [info.run_name for info in infos],
-        "experiment": [info.experiment_name for info in infos],
-        "status": [str(info.status) for info in infos],
-        "started": _times(info.start_time for info in infos),
-        "duration_s": [None if ms is None else ms / 1000 for ms in durations],
-        "cell": pd.array([run.execution_count for run in runs], dtype="Int64"),
+        "name": info["run_name"],
+        "experiment": info["experiment_name"],
+        "status": [str(status) for status in info["status"]],
+        "started": _times(info["start_time"]),
+        "duration_s": [None if end is None else (end - start) / 1000 for start, end in spans],
+        "cell": pd.array(info["execution_count"], dtype="Int64"),
     }
-    columns |= _free(columns, "metrics", [run.data.metrics for run in runs], float("nan"))
-    columns |= {
-        key: _numbers(values)
-        for key, values in _free(columns, "params", [run.data.params for run in runs], None).items()
-    }
-    own = [_own_tags(run.data.tags) for run in runs]
-    columns |= _free(columns, "tags", own, None)
-    index = pd.Index([info.run_id for info in infos], name="run_id")
-    return pd.DataFrame(columns, index=index)
+    columns |= _free(columns, "metrics", {key: m.last for key, m in table.metrics.items()})
+    params = {key: _numbers(texts) for key, texts in table.params.items()}
+    columns |= _free(columns, "params", params)
+    # MLflow's and our own bookkeeping is in `search_runs`.
+    own = {k: v for k, v in table.tags.items() if not k.startswith(("mlflow.", "nbtrack."))}
+    columns |= _free(columns, "tags", own)
+    return pd.DataFrame(columns, index=pd.Index(table.run_ids, name="run_id"))
 
 
-def _spread(
-    prefix: str, rows: Sequence[Mapping[str, Any]], *, missing: float | None
-) -> dict[str, list[Any]]:
-    keys = sorted({key for row in rows for key in row})
-    return {f"{prefix}{key}": [row.get(key, missing) for row in rows] for key in keys}
-
-
-def _free(
-    taken: Mapping[str, Any], kind: str, rows: Sequence[Mapping[str, Any]], missing: float | None
-) -> dict[str, list[Any]]:
-    spread = _spread("", rows, missing=missing)
-    columns: dict[str, list[Any]] = {}
-    for key, values in spread.items():
+def _free(taken: Mapping[str, Any], kind: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return columns by names that no other column has."""
+    columns: dict[str, Any] = {}
+    for key, values in found.items():
         name = key
-        while name in taken or (name != key and name in spread):
+        while name in taken or (name != key and name in found):
             name = f"{kind}.{name}"
         columns[name] = values
     return columns
-
-
-def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    # MLflow's and our own bookkeeping is in `search_runs`.
-    return {key: tag for key, tag in tags.items() if not key.startswith(("mlflow.", "nbtrack."))}
 
 
 def _numbers(texts: list[str | None]) -> list[Any]:

@@ -11,7 +11,7 @@ from nbtrack.artifacts import ArtifactStore, SqliteArtifacts, sha256
 from nbtrack.db import Reader
 from nbtrack.provenance import cells, is_alive, this_environment, this_process
 from nbtrack.registry import Registry, SqliteRegistry
-from nbtrack.store import Session, SqliteStore, Store, Writer
+from nbtrack.store import Session, SqliteStore, Store, Writer, search
 from nbtrack.tracking import notices
 from nbtrack.tracking.modelfiles import JOURNALED
 from nbtrack.tracking.names import new_id
@@ -43,7 +43,7 @@ class Workspace:
             on_trouble=notices.warn,
             kinds=JOURNALED,
         )
-        reader = Reader(path)
+        reader = Reader(path, on_open=search.register)
         self.store: Store = SqliteStore(self.writer, reader, is_alive)
         self.artifacts: ArtifactStore = SqliteArtifacts(self.writer, reader)
         self.registry: Registry = SqliteRegistry(self.writer, reader)

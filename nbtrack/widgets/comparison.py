@@ -64,7 +64,7 @@ class CompareWidget(anywidget.AnyWidget):
         pandas.DataFrame
             As `nbtrack.runs` has it.
         """
-        return people_frame(self._runs(self.selected or self._run_ids))
+        return people_frame(self._client.run_table(runs=self.selected or self._run_ids))
 
     def runs_changed(self) -> None:
         """Let the page fetch the runs again, soon."""
@@ -113,7 +113,7 @@ def compare(*runs: str, metric: str | None = None) -> CompareWidget:
     --------
     >>> import nbtrack, tempfile
     >>> nbtrack.set_tracking_uri(tempfile.mkdtemp() + "/nbtrack.db")
-    >>> with nbtrack.start_run("mine"):
+    >>> with nbtrack.start_run(run_name="mine"):
     ...     nbtrack.log_metric("loss", 0.5)
     >>> w = nbtrack.compare()
     >>> w.selected, w.to_pandas()["loss"].tolist()

@@ -347,7 +347,7 @@ def test_hostile_names_are_text_in_card_widget_and_report(run: Run, tmp_path: Pa
         [
             "%load_ext nbtrack\nimport nbtrack",
             f"bad = {hostile!r}\n"
-            "with nbtrack.start_run(bad) as r:\n"
+            "with nbtrack.start_run(run_name=bad) as r:\n"
             "    r.log_params({bad: bad, 'p': bad}, highlights=[bad, 'p'])\n"
             "    r.log_metric(bad, 1.0); r.log_metric(bad, 2.0, step=1); r.set_tag(bad, bad)",
             "nbtrack.compare()",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nbtrack.settings import settings
-from nbtrack.tracking import Client, fluent, location
+from nbtrack.tracking import Client, active, location
 
 
 @pytest.fixture
@@ -16,9 +16,9 @@ def default(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]
     """Make the test's client that of the fluent functions, with no run left active."""
     monkeypatch.setattr(location, "_chosen", [client.path])
     monkeypatch.setattr(settings, "values", {})
-    token = fluent._active.set(())
+    token = active.stack.set(())
     yield client
-    fluent._active.reset(token)
+    active.stack.reset(token)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("default")
 
 
 def test_a_run_ends_itself() -> None:
-    with nbtrack.start_run("mine", tags={"team": "blue"}) as run:
+    with nbtrack.start_run(run_name="mine", tags={"team": "blue"}) as run:
         assert nbtrack.active_run() is run
         nbtrack.log_param("a", 1)
         nbtrack.log_params({"b": 2.5})
@@ -44,27 +44,27 @@ def test_a_run_ends_itself() -> None:
 
 
 def test_nested_runs() -> None:
-    with nbtrack.start_run("outer") as outer:
-        with nbtrack.start_run("inner", nested=True) as inner:
+    with nbtrack.start_run(run_name="outer") as outer:
+        with nbtrack.start_run(run_name="inner", nested=True) as inner:
             assert nbtrack.active_run() is inner
         assert nbtrack.active_run() is outer
     assert nbtrack.get_run("inner").info.parent_run_id == outer.run_id
     assert nbtrack.get_run("outer").info.parent_run_id is None
-    with nbtrack.start_run("alone", nested=True):
+    with nbtrack.start_run(run_name="alone", nested=True):
         pass
     assert nbtrack.get_run("alone").info.parent_run_id is None
 
 
 def test_two_runs_at_once_have_to_be_nested() -> None:
-    run = nbtrack.start_run("first")
+    run = nbtrack.start_run(run_name="first")
     with pytest.raises(
         InvalidParameterError, match=rf"run first \({run.run_id[:8]}\) is still active"
     ) as caught:
-        nbtrack.start_run("second")
+        nbtrack.start_run(run_name="second")
     assert "nested=True" in (caught.value.hint or "")
     nbtrack.end_run()
     assert nbtrack.active_run() is None
-    with nbtrack.start_run("second"):
+    with nbtrack.start_run(run_name="second"):
         pass
 
 
@@ -72,7 +72,7 @@ def test_an_exception_fails_the_run() -> None:
     def broken() -> None:
         raise ZeroDivisionError("by zero")
 
-    with pytest.raises(ZeroDivisionError), nbtrack.start_run("r"):
+    with pytest.raises(ZeroDivisionError), nbtrack.start_run(run_name="r"):
         broken()
     info = nbtrack.get_run("r").info
     assert info.status == "FAILED"
@@ -84,21 +84,21 @@ def test_an_exception_fails_the_run() -> None:
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
 def test_an_interrupt_kills_the_run(kind: type[BaseException]) -> None:
-    with pytest.raises(kind), nbtrack.start_run("r"):
+    with pytest.raises(kind), nbtrack.start_run(run_name="r"):
         raise kind
     info = nbtrack.get_run("r").info
     assert (info.status, info.error) == ("KILLED", None)
 
 
 def test_secrets_in_a_traceback_go() -> None:
-    with pytest.raises(OSError, match="hunter22"), nbtrack.start_run("r"):
+    with pytest.raises(OSError, match="hunter22"), nbtrack.start_run(run_name="r"):
         raise OSError("cannot connect to postgres://me:hunter22@host")
     assert "hunter22" not in (nbtrack.get_run("r").info.error or "")
 
 
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
 def test_ending_by_hand(status: str) -> None:
-    nbtrack.start_run("r")
+    nbtrack.start_run(run_name="r")
     nbtrack.end_run(status)
     nbtrack.end_run()
     assert nbtrack.get_run("r").info.status == status
@@ -106,7 +106,7 @@ def test_ending_by_hand(status: str) -> None:
 
 @pytest.mark.parametrize("status", ["RUNNING", "SCHEDULED", "finished", "", "DONE"])
 def test_a_run_cannot_end_with_that(status: str) -> None:
-    run = nbtrack.start_run("r")
+    run = nbtrack.start_run(run_name="r")
     with pytest.raises(InvalidParameterError, match=f"{status!r} is no status that a") as caught:
         nbtrack.end_run(status)
     assert caught.value.hint == "Use FINISHED, FAILED or KILLED."
@@ -115,7 +115,7 @@ def test_a_run_cannot_end_with_that(status: str) -> None:
 
 
 def test_the_first_end_counts() -> None:
-    with nbtrack.start_run("r") as run:
+    with nbtrack.start_run(run_name="r") as run:
         run.end("FAILED", "reason")
         assert nbtrack.active_run() is None
     info = nbtrack.get_run("r").info
@@ -133,7 +133,7 @@ def test_logging_begins_a_run_if_there_is_none() -> None:
 
 
 def test_a_metric_may_come_after_the_end() -> None:
-    with nbtrack.start_run("r") as run:
+    with nbtrack.start_run(run_name="r") as run:
         pass
     run.log_metric("late", 1.0)
     assert nbtrack.get_run("r").data.metrics == {"late": 1.0}
@@ -149,7 +149,7 @@ def test_each_thread_has_its_own_active_run() -> None:
     def work(name: str) -> None:
         try:
             assert nbtrack.active_run() is None
-            with nbtrack.start_run(name) as run:
+            with nbtrack.start_run(run_name=name) as run:
                 barrier.wait(10)
                 nbtrack.log_param("name", name)
                 assert nbtrack.active_run() is run
@@ -158,7 +158,7 @@ def test_each_thread_has_its_own_active_run() -> None:
             problems.append(error)
             barrier.abort()
 
-    with nbtrack.start_run("main") as main:
+    with nbtrack.start_run(run_name="main") as main:
         threads = [threading.Thread(target=work, args=(f"t{i}",)) for i in range(3)]
         for thread in threads:
             thread.start()
@@ -174,7 +174,7 @@ def test_each_thread_has_its_own_active_run() -> None:
 
 def test_each_task_has_its_own_active_run() -> None:
     async def work(name: str, ready: asyncio.Barrier) -> None:
-        with nbtrack.start_run(name) as run:
+        with nbtrack.start_run(run_name=name) as run:
             await ready.wait()
             nbtrack.log_param("name", name)
             await ready.wait()
@@ -193,11 +193,11 @@ def test_each_task_has_its_own_active_run() -> None:
 def test_a_task_begins_with_the_run_it_was_made_in() -> None:
     async def child() -> None:
         nbtrack.log_param("from", "child")
-        with nbtrack.start_run("inner", nested=True):
+        with nbtrack.start_run(run_name="inner", nested=True):
             await asyncio.sleep(0)
 
     async def main() -> None:
-        with nbtrack.start_run("outer") as outer:
+        with nbtrack.start_run(run_name="outer") as outer:
             await asyncio.gather(child(), child())
             assert nbtrack.active_run() is outer
 
@@ -211,7 +211,7 @@ def test_a_task_begins_with_the_run_it_was_made_in() -> None:
 def test_choosing_a_database(elsewhere: Path, workdir: Path) -> None:
     nbtrack.set_tracking_uri(elsewhere)
     assert nbtrack.get_tracking_uri() == str(elsewhere)
-    with nbtrack.start_run("there"):
+    with nbtrack.start_run(run_name="there"):
         pass
     nbtrack.flush()
     assert elsewhere.exists()
@@ -233,10 +233,10 @@ def test_clients_of_one_file_share_a_writer(client: Client) -> None:
 
 def test_choosing_an_experiment() -> None:
     nbtrack.set_experiment("mine")
-    with nbtrack.start_run("a"):
+    with nbtrack.start_run(run_name="a"):
         pass
     settings.reset("experiment")
-    with nbtrack.start_run("b"):
+    with nbtrack.start_run(run_name="b"):
         pass
     assert nbtrack.get_run("a").info.experiment_name == "mine"
     assert nbtrack.get_run("b").info.experiment_name == "Default"
@@ -246,7 +246,7 @@ def test_choosing_an_experiment() -> None:
 
 
 def test_searching_for_what_is_not_there() -> None:
-    with nbtrack.start_run("a"):
+    with nbtrack.start_run(run_name="a"):
         pass
     with pytest.raises(NotFoundError, match="There is no experiment 'other'") as caught:
         nbtrack.runs(["other"])
@@ -266,7 +266,7 @@ def test_reading_an_absent_database() -> None:
 
 
 def test_history(client: Client) -> None:
-    with nbtrack.start_run("a") as run:
+    with nbtrack.start_run(run_name="a") as run:
         for step in (2, 0, 1):
             run.log_metric("m", step * 1.0, step, timestamp=step)
     history = client.get_metric_history("a", "m")

@@ -18,10 +18,10 @@ PEOPLE = ["name", "experiment", "status", "started", "duration_s", "cell"]
 
 
 def test_mlflows_frame() -> None:
-    with nbtrack.start_run("a") as first:
+    with nbtrack.start_run(run_name="a") as first:
         first.log_metrics({"m": 0.5})
         first.log_params({"p": 1})
-    with nbtrack.start_run("b") as second:
+    with nbtrack.start_run(run_name="b") as second:
         second.set_tag("t", "x")
     frame = nbtrack.search_runs()
     assert list(frame.columns) == [*MLFLOW, "metrics.m", "params.p", "tags.t"]
@@ -38,10 +38,10 @@ def test_mlflows_frame() -> None:
 
 
 def test_a_frame_to_read() -> None:
-    with nbtrack.start_run("a") as first:
+    with nbtrack.start_run(run_name="a") as first:
         first.log_metrics({"m": 0.5})
         first.log_params({"n": 3, "x": 0.5, "word": "w", "mixed": 1})
-    with nbtrack.start_run("b") as second:
+    with nbtrack.start_run(run_name="b") as second:
         second.log_params({"n": 4, "mixed": "one"})
     frame = nbtrack.runs()
     assert list(frame.columns) == [*PEOPLE, "m", "mixed", "n", "word", "x"]
@@ -56,7 +56,7 @@ def test_a_frame_to_read() -> None:
 
 
 def test_a_run_that_goes_on_has_no_end() -> None:
-    nbtrack.start_run("a")
+    nbtrack.start_run(run_name="a")
     assert nbtrack.search_runs()["end_time"].isna().all()
     assert nbtrack.runs()["duration_s"].isna().all()
     nbtrack.end_run()
@@ -72,7 +72,7 @@ def test_an_empty_database(make: object) -> None:
 
 
 def test_names_that_clash() -> None:
-    with nbtrack.start_run("a") as run:
+    with nbtrack.start_run(run_name="a") as run:
         run.log_metrics({"name": 1.0, "both": 2.0, "metrics.name": 3.0, "params.both": 4.0})
         run.log_params({"both": 5, "status": 6, "params.status": 7})
     frame = nbtrack.runs()

@@ -255,7 +255,7 @@ def test_a_whole_script_with_warnings_as_errors(client: Client) -> None:
     script = (
         "import sys, nbtrack, numpy as np, click\n"
         "nbtrack.set_tracking_uri(sys.argv[1])\n"
-        "with nbtrack.start_run('r') as run:\n"
+        "with nbtrack.start_run(run_name='r') as run:\n"
         "    run.log_metric('m', 1)\n"
         "    run.log_input(np.zeros(3), 'X')\n"
         "    run.log_model({'a': 1}, 'sklearn')\n"

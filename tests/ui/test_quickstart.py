@@ -125,7 +125,7 @@ def test_selection_goes_to_python_and_back(notebook: OpenNotebook) -> None:
         [
             "%load_ext nbtrack\nimport nbtrack\n"
             "for i in range(3):\n"
-            "    with nbtrack.start_run(f'run {i}') as r: r.log_metric('m', i)",
+            "    with nbtrack.start_run(run_name=f'run {i}') as r: r.log_metric('m', i)",
             "w = nbtrack.compare()\nw",
             "print(w.selected == [r.run_id], w.to_pandas()['m'].tolist())",
             "w.selected = list(nbtrack.runs().index[1:])",
@@ -150,9 +150,9 @@ def test_the_card_and_the_widget_live_while_a_cell_runs(notebook: OpenNotebook) 
     page = notebook(
         [
             "%load_ext nbtrack\nimport nbtrack, time\nfrom pathlib import Path\n"
-            "with nbtrack.start_run('before') as r: r.log_metric('loss', 9)",
+            "with nbtrack.start_run(run_name='before') as r: r.log_metric('loss', 9)",
             "nbtrack.compare()",
-            "with nbtrack.start_run('slow') as r:\n"
+            "with nbtrack.start_run(run_name='slow') as r:\n"
             "    step = 0\n"
             "    while not Path('stop').exists():\n"
             "        r.log_metric('loss', 1 / (1 + step), step=step)\n"
@@ -182,7 +182,7 @@ def test_500_runs_are_usable(notebook: OpenNotebook) -> None:
             "%load_ext nbtrack\nimport nbtrack, random\n"
             "%config NBTrack.card = 'off'\n"
             "for i in range(500):\n"
-            "    with nbtrack.start_run(f'run-{i:03}') as r:\n"
+            "    with nbtrack.start_run(run_name=f'run-{i:03}') as r:\n"
             "        r.log_params({f'param_{j}': (i * j) % 7 for j in range(20)})\n"
             "        r.log_metrics({f'metric_{j}': random.random() for j in range(20)})",
             "nbtrack.compare()",
@@ -215,7 +215,7 @@ def test_hostile_names_are_shown_as_text(
             "%load_ext nbtrack\nimport nbtrack\n"
             f"bad = {HOSTILE!r}.replace('\\\\n', chr(10))\n"
             "for name in (bad, bad * 20):\n"
-            "    with nbtrack.start_run(name) as r:\n"
+            "    with nbtrack.start_run(run_name=name) as r:\n"
             "        r.log_params({bad: name, 'p': name}, highlights=[bad, 'p'])\n"
             "        r.set_tag(bad, bad)\n"
             "        r.log_metrics({bad: 1.0}); r.log_metrics({bad: 2.0}, step=1)",
@@ -278,7 +278,7 @@ def test_what_is_saved_reads_without_a_kernel(notebook: OpenNotebook) -> None:
     page = notebook(
         [
             "%load_ext nbtrack\nimport nbtrack",
-            "with nbtrack.start_run('mine') as r: r.log_metric('loss', 0.5)",
+            "with nbtrack.start_run(run_name='mine') as r: r.log_metric('loss', 0.5)",
             "nbtrack.compare()",
         ]
     )

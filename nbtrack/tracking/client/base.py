@@ -1,0 +1,124 @@
+"""What all parts of the client share: the database, and the handles of its runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from nbtrack.db import resolve_path
+from nbtrack.errors import InvalidParameterError
+from nbtrack.tracking.location import default_path
+from nbtrack.tracking.run import ActiveRun
+from nbtrack.tracking.workspace import Workspace, open_workspace
+from nbtrack.types import LifecycleStage
+
+_MAX_HANDLES = 256  # what a client logs to is not looked up again for each point
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What all clients of a database have in common, in this process."""
+
+    handles: dict[str, ActiveRun] = field(default_factory=dict)
+    trash: set[str] = field(default_factory=set)  # names of experiments that were put there
+
+
+_shared: WeakKeyDictionary[Workspace, _Shared] = WeakKeyDictionary()
+
+
+class ClientBase:
+    """A database, and the runs that this process writes to."""
+
+    def __init__(
+        self, tracking_uri: str | Path | None = None, registry_uri: str | Path | None = None
+    ) -> None:
+        path = default_path() if tracking_uri is None else resolve_path(str(tracking_uri))
+        if registry_uri is not None and resolve_path(str(registry_uri)) != path:
+            raise InvalidParameterError(
+                f"The registry {str(registry_uri)!r} is not the database {str(path)!r}.",
+                hint="Registered models are in the file of the runs: leave out registry_uri.",
+            )
+        self._workspace: Workspace = open_workspace(path)
+        shared = _shared.setdefault(self._workspace, _Shared())
+        self._handles, self._trash = shared.handles, shared.trash
+
+    @property
+    def workspace(self) -> Workspace:
+        """The database as this process uses it."""
+        return self._workspace
+
+    @property
+    def path(self) -> Path:
+        """Absolute path of the database."""
+        return self._workspace.path
+
+    @property
+    def tracking_uri(self) -> str:
+        """The database, as text."""
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"Client({str(self.path)!r})"
+
+    def flush(self, timeout: float = 10.0) -> None:
+        """Return when all that was logged by this process is on disk.
+
+        Raises
+        ------
+        StoreError
+            The database could not be written within `timeout` seconds.
+        """
+        self._workspace.writer.flush(timeout)
+
+    def _is_empty(self) -> bool:
+        """Return whether there is no database yet, nor anything on its way to it."""
+        if not self.path.exists():
+            self.flush()
+        return not self.path.exists()
+
+    def _id(self, run_id: str) -> str:
+        """Return the id of the run that is meant."""
+        if not isinstance(run_id, str) or not run_id:
+            raise InvalidParameterError(
+                f"{run_id!r} is no run.",
+                hint="Give an id, the beginning of one (4 characters or more) or a name.",
+            )
+        return self._workspace.store.resolve_run_id(run_id)
+
+    def handle(self, run_id: str) -> ActiveRun:
+        """Return a handle to write to a run with.
+
+        Raises
+        ------
+        NotFoundError, InvalidParameterError
+            There is none; it is in the trash.
+        """
+        run = self._handles.get(run_id) or self._handle_of(self._id(run_id))
+        if run.lifecycle_stage == LifecycleStage.DELETED:
+            raise InvalidParameterError(
+                f"The run {run.run_name} ({run.run_id[:8]}) is in the trash.",
+                hint=f"Take it out by client.restore_run({run.run_id!r}).",
+            )
+        return run
+
+    def _handle_of(self, run_id: str) -> ActiveRun:
+        run = self._handles.get(run_id)
+        if run is None:
+            stored = self._workspace.store.get_run(run_id)
+            run = self._keep(ActiveRun.attached(self._workspace, stored))
+        return run
+
+    def _keep(self, run: ActiveRun) -> ActiveRun:
+        """Remember a handle, so that all who write to the run have the same."""
+        self._handles[run.run_id] = run
+        if len(self._handles) > _MAX_HANDLES:
+            # The oldest go; a copy, because another thread may add one meanwhile.
+            for other in list(self._handles)[: _MAX_HANDLES // 2]:
+                self._handles.pop(other, None)
+        return run
+
+    def _look_again(self) -> None:
+        """See whether runs are in the trash now, or no longer."""
+        for run in list(self._handles.values()):
+            run.lifecycle_stage = self._workspace.store.get_run(run.run_id).info.lifecycle_stage

@@ -1,0 +1,80 @@
+"""Models of runs: registered, and loaded."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from nbtrack.errors import InvalidParameterError
+from nbtrack.models import load_directory
+from nbtrack.registry import ModelUri, RunUri, parse
+from nbtrack.tracking.client.artifacts import Artifacts
+from nbtrack.tracking.run import MODEL_PATH
+from nbtrack.types import ModelVersion, RegisteredModel
+
+
+class Models(Artifacts):
+    """The models of a database."""
+
+    def register_model(
+        self, model_uri: str, name: str, *, artifact_path: str = MODEL_PATH
+    ) -> ModelVersion:
+        """Make the next version of a registered model; the name is made if it is new.
+
+        Parameters
+        ----------
+        model_uri
+            ``runs:/<run>/model``, or just a run: its id, the beginning of one, or its name.
+        name
+            Name of the registered model.
+        artifact_path
+            Where the model is in the run, if `model_uri` is just a run.
+
+        Raises
+        ------
+        InvalidParameterError, NotFoundError
+            The name or the URI cannot be used; the run has no such model.
+        """
+        target = parse(model_uri) or RunUri(model_uri, artifact_path)
+        if isinstance(target, ModelUri):
+            raise InvalidParameterError(
+                f"{model_uri!r} is registered already.", hint="Give runs:/<run id>/model."
+            )
+        return self._workspace.registry.register(
+            name,
+            run_id=self._id(target.run_id),
+            artifact_path=target.path,
+            user_id=self._workspace.session.user_id,
+        )
+
+    def search_registered_models(self) -> list[RegisteredModel]:
+        """Return all registered models with their versions."""
+        return [] if self._is_empty() else self._workspace.registry.search_models()
+
+    def load_model(self, model_uri: str, *, trust: bool = False) -> object:
+        """Return a model as it was when it was logged.
+
+        Parameters
+        ----------
+        model_uri
+            ``models:/<name>/<version>``, ``models:/<name>/latest``, ``models:/<name>@<alias>``,
+            ``runs:/<run>/model``, or the path of a directory with an MLmodel file.
+        trust
+            Load it although it was not saved by this user on this machine. Loading a model can
+            run any code that its maker put in.
+
+        Raises
+        ------
+        NotFoundError, InvalidParameterError
+            There is no such model; the URI cannot be read.
+        UntrustedModelError
+            It is somebody else's, or was changed, and `trust` was not given.
+        IntegrityError
+            Its bytes are damaged.
+        """
+        target = self.locate(model_uri)
+        if isinstance(target, Path):
+            return load_directory(target, trust=trust)
+        with tempfile.TemporaryDirectory(prefix="nbtrack-") as folder:
+            directory = self.download_artifacts(target.run_id, target.path, folder)
+            return load_directory(Path(directory), trust=trust, called=model_uri)
