@@ -157,7 +157,7 @@ _NAMES = {
     "write_report": ".report",
 }
 # MLflow's modules that are used by their names: nbtrack.artifacts.load_text(...).
-_MODULES = {"artifacts", "data"}
+_MODULES = {"artifacts", "data", "entities", "exceptions"}
 
 __all__ = [
     "ActiveRun",
