@@ -14,7 +14,8 @@ from nbtrack.tracking import active
 from nbtrack.tracking.client.base import ClientBase
 from nbtrack.tracking.events import announce
 from nbtrack.tracking.names import new_id, new_name
-from nbtrack.tracking.run import ActiveRun, now_ms
+from nbtrack.tracking.run import ActiveRun
+from nbtrack.tracking.runlife import now_ms
 from nbtrack.tracking.values import to_int, to_texts
 from nbtrack.types import Experiment, LifecycleStage, RunStatus
 
