@@ -85,8 +85,9 @@ def settings() -> str:
     """A table of all settings."""
     rows = ["| name | environment | default | meaning |", "| --- | --- | --- | --- |"]
     rows += [
-        f"| `{row.name}` | `{row.env}` | `{row.default!r}` | {row.help} |"
+        f"| `{row.name}` | {variables} | `{row.default!r}` | {row.help} |"
         for row in Settings.table()
+        for variables in ["<br>".join(f"`{name}`" for name in (row.env, *row.also))]
     ]
     return "\n".join(rows)
 
