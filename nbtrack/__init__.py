@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         get_run,
         runs,
         search_runs,
+        sql,
     )
     from nbtrack.tracking.fluent_system import (
         disable_system_metrics_logging,
@@ -156,6 +157,7 @@ _NAMES = {
     "set_tag": ".tracking.fluent_log",
     "set_tags": ".tracking.fluent_log",
     "set_tracking_uri": ".tracking.fluent_system",
+    "sql": ".tracking.fluent_search",
     "start_run": ".tracking.fluent",
     "unload_ipython_extension": ".ipython.shell",
     "write_report": ".report",
@@ -217,6 +219,7 @@ __all__ = [
     "set_tag",
     "set_tags",
     "set_tracking_uri",
+    "sql",
     "start_run",
     "unload_ipython_extension",
     "write_report",

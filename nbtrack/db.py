@@ -9,6 +9,8 @@ one writer thread of the process. Reading uses a read-only connection per thread
 from __future__ import annotations
 
 import os
+import random
+import re
 import sqlite3
 import threading
 import time
@@ -292,6 +294,37 @@ def _set_wal(conn: sqlite3.Connection) -> None:
             return
 
 
+def begin(conn: sqlite3.Connection) -> None:
+    """Begin a transaction that writes, waiting for others up to `BUSY_TIMEOUT_MS`.
+
+    SQLite itself looks only every tenth of a second after a while: of eight processes that write
+    all the time, some would find the file locked each time they look.
+
+    Raises
+    ------
+    sqlite3.OperationalError
+        The file is still locked.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    conn.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                conn.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if _code(error) not in _LOCKED or time.monotonic() > deadline:
+                    raise
+                time.sleep(_turns.uniform(0.001, 0.004))
+            else:
+                return
+    finally:
+        conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+
+# A generator of its own: the user's random numbers must come out as if nbtrack was not there.
+_turns = random.Random()  # noqa: S311 - who comes first is no secret
+
+
 def _newer(path: Path, version: int) -> NewerSchemaError:
     return NewerSchemaError(
         f"The database {path} has schema {version}; this nbtrack knows schemas up to {LATEST}.",
@@ -326,6 +359,8 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         connect_writer(path).close()
         return connect_reader(path)
     conn.row_factory = sqlite3.Row
+    # As much as a table of 10,000 runs takes, instead of 2 MB; it is used only as it is needed.
+    conn.execute("PRAGMA cache_size = -32768")
     return conn
 
 
@@ -388,6 +423,7 @@ _NETWORK = {
     "fuse.ceph",
 }
 _MOUNTS = Path("/proc/self/mountinfo")
+_MOUNT_FIELDS = 5  # of a line, up to where it is mounted
 
 
 def is_network_folder(folder: Path) -> bool:
@@ -404,7 +440,11 @@ def is_network_folder(folder: Path) -> bool:
     found, kind = -1, ""
     for line in mounts:
         mount, _, rest = line.partition(" - ")
-        where = mount.split(" ")[4].encode().decode("unicode_escape")  # blanks are \\040
+        fields = mount.split(" ")
+        if len(fields) < _MOUNT_FIELDS:
+            continue
+        # A blank is \\040 there, and a few others likewise.
+        where = re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), fields[_MOUNT_FIELDS - 1])
         if len(where) >= found and place.is_relative_to(where):
             found, kind = len(where), rest.split(" ")[0]
     return kind in _NETWORK
@@ -510,6 +550,7 @@ class _Held:
         self.close()
 
 
+_FORK_WAIT_S = 2.0
 _opening = threading.Lock()  # held while a connection is opened, and over a fork
 _held: weakref.WeakSet[_Held] = weakref.WeakSet()  # they go with their threads
 _over_fork: list[_Held] = []
@@ -580,6 +621,27 @@ class Reader:
         return rows[0] if rows else None
 
 
+@contextmanager
+def lent(path: Path) -> Iterator[sqlite3.Connection]:
+    """Lend a read-only connection that nobody else has, for settings of its own.
+
+    Raises
+    ------
+    NbtrackError
+        The file is absent, foreign, damaged or too new.
+    """
+    with _opening, translated(path):
+        held = _Held(connect_reader(path), None)
+        _held.add(held)
+    with held.lock:
+        if held.conn is None:  # another thread has forked just now
+            raise StoreError(f"The database {path} was closed by a fork.", hint="Try again.")
+        try:
+            yield held.conn
+        finally:
+            held.close()
+
+
 def close_readers() -> None:
     """Close all read-only connections of this process; the next reading opens one again."""
     for held in list(_held):
@@ -592,9 +654,10 @@ def _before_fork() -> None:
     # them do: the child would believe that it holds them. So nothing is open while a fork happens.
     _opening.acquire()
     for held in list(_held):
-        held.lock.acquire()
-        held.close()
-        _over_fork.append(held)
+        # A query that takes longer than that is not waited for: its connection stays open.
+        if held.lock.acquire(timeout=_FORK_WAIT_S):
+            held.close()
+            _over_fork.append(held)
 
 
 def _after_fork() -> None:

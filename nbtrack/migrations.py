@@ -365,8 +365,6 @@ _CORE = (
     "CREATE INDEX runs_by_name ON runs (run_name)",
     "CREATE INDEX runs_by_parent ON runs (parent_run_id) WHERE parent_run_id IS NOT NULL",
     "CREATE INDEX metrics_by_last ON metrics (key, last, run_no)",
-    "CREATE INDEX params_by_key ON params (key, run_no)",
-    "CREATE INDEX tags_by_key ON tags (key, run_no)",
     """
     CREATE TABLE metric_chunks ( -- points of a metric, packed: see nbtrack/packing.py
         chunk_id  INTEGER PRIMARY KEY,
@@ -445,10 +443,10 @@ _CORE = (
     *(
         f"""
     CREATE TRIGGER {table}_{change.lower()}_unseals AFTER {change} ON {table}
+    WHEN NOT EXISTS (SELECT 1 FROM unsealed_runs WHERE run_no = {row}.run_no)
     BEGIN
         DELETE FROM sealed_runs WHERE run_no = {row}.run_no;
-        INSERT INTO unsealed_runs SELECT run_no FROM runs WHERE run_no = {row}.run_no
-        AND NOT EXISTS (SELECT 1 FROM unsealed_runs WHERE run_no = {row}.run_no);
+        INSERT INTO unsealed_runs SELECT run_no FROM runs WHERE run_no = {row}.run_no;
     END
     """
         for table in ("params", "tags", "metrics")

@@ -116,6 +116,67 @@ def decode_arrays(
     return steps, times, values
 
 
+def length(chunk: bytes) -> int:
+    """Return how many points a chunk has."""
+    return _layout(chunk)[0]
+
+
+def decode_values(chunks: Sequence[bytes]) -> NDArray[np.float64]:
+    """Return the values of chunks, one after the other, and nothing else of them.
+
+    Raises
+    ------
+    IntegrityError
+        The bytes of one are no chunk.
+    """
+    import numpy as np
+
+    return np.concatenate(
+        [np.frombuffer(chunk, "<f8", _layout(chunk)[0], HEADER.size) for chunk in chunks]
+    )
+
+
+def decode_places(
+    chunk: bytes, places: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return steps and timestamps of some points of a chunk, and unpack no others.
+
+    Parameters
+    ----------
+    places
+        Which points: counted from 0.
+
+    Raises
+    ------
+    IntegrityError
+        The bytes are no chunk.
+    """
+    import numpy as np
+
+    count, *columns = _layout(chunk)
+    steps, timestamps = (
+        places * stride + base
+        if kind == _EVEN
+        else np.frombuffer(chunk, _dtype(kind), count, offset)[places].astype(np.int64) + base
+        for kind, base, stride, offset in columns
+    )
+    return steps, timestamps
+
+
+def counts_upwards(chunks: Sequence[bytes]) -> bool:
+    """Return whether the steps of chunks count upwards evenly in each, and from one to the next.
+
+    False says nothing: the steps may go upwards in another way.
+    """
+    last = None
+    for chunk in chunks:
+        count, (kind, base, stride, _), _ = _layout(chunk)
+        if kind != _EVEN or (stride <= 0 < count - 1) or (last is not None and base <= last):
+            return False
+        last = base + stride * (count - 1)
+    return True
+
+
 _Column = tuple[int, int, int, int]  # kind, base, stride, offset in the chunk
 
 
@@ -139,16 +200,27 @@ def _layout(chunk: bytes) -> tuple[int, _Column, _Column]:
         kinds = {_EVEN, *_CODES}
         size = HEADER.size + count * (8 + step_kind + time_kind)
         if (version, size) == (_VERSION, len(chunk)) and {step_kind, time_kind} <= kinds and count:
-            steps = HEADER.size + 8 * count
-            return (
-                count,
-                (step_kind, bases[0], bases[1], steps),
-                (time_kind, bases[2], bases[3], steps + step_kind * count),
-            )
+            start = HEADER.size + 8 * count
+            steps = (step_kind, bases[0], bases[1], start)
+            times = (time_kind, bases[2], bases[3], start + step_kind * count)
+            if _fits(chunk, count, steps) and _fits(chunk, count, times):
+                return count, steps, times
     raise IntegrityError(
         "A chunk of metric points in the database is damaged.",
         hint="Take the database from a backup.",
     )
+
+
+def _fits(chunk: bytes, count: int, column: _Column) -> bool:
+    """Return whether all numbers of a column have 64 bits, whatever base and stride say."""
+    kind, base, stride, offset = column
+    if kind == _EVEN:
+        return -(2**63) <= base + (count - 1) * stride < 2**63
+    if kind == _I64:
+        return base == 0
+    if base < 2**63 - 2**32:
+        return True
+    return bool(base + max(_numbers(_CODES[kind], chunk[offset : offset + kind * count])) < 2**63)
 
 
 def _unpack(chunk: bytes, count: int, column: _Column) -> list[int]:
@@ -167,9 +239,13 @@ def _fill(target: NDArray[np.int64], chunk: bytes, column: _Column) -> None:
         target[:] = np.arange(len(target), dtype=np.int64)
         target *= stride
     else:
-        target[:] = np.frombuffer(chunk, f"<{'u4' if kind == _U32 else 'i8'}", len(target), offset)
+        target[:] = np.frombuffer(chunk, _dtype(kind), len(target), offset)
     if base:
         target += base
+
+
+def _dtype(kind: int) -> str:
+    return "<u4" if kind == _U32 else "<i8"
 
 
 def _numbers(code: str, data: bytes) -> list[Any]:

@@ -19,6 +19,7 @@ import nbtrack
 from nbtrack.cli import main
 from nbtrack.ipython.magics import build_parser
 from nbtrack.settings import Settings
+from nbtrack.store.views import VIEWS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -91,10 +92,19 @@ def settings() -> str:
     return "\n".join(rows)
 
 
+def views() -> str:
+    """One line for each view that SQL sees."""
+    return "\n".join(
+        f"- `{view.name}`: {view.about.rstrip('.')}: {', '.join(name for name, *_ in view.columns)}."
+        for view in VIEWS
+    )
+
+
 BLOCKS = {
     "functions": functions,
     "magics": magics,
     "commands": commands,
+    "views": views,
     "settings": settings,
 }
 
@@ -118,6 +128,7 @@ def test_blocks_name_everything() -> None:
     assert "report [--title TITLE] [PATH]" in magics()
     assert "nbtrack runs list" in commands()
     assert "NBTRACK_DB" in settings()
+    assert "`metric_history`" in views()
 
 
 @pytest.mark.parametrize(

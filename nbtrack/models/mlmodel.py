@@ -90,5 +90,7 @@ def read(directory: Path) -> Mapping[str, Any]:
 def _dump(content: Mapping[str, Any]) -> bytes:
     import yaml
 
-    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    # libyaml's, where it is there: the same text in a tenth of the time.
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(content, Dumper=dumper, sort_keys=False, allow_unicode=True)
     return text.encode()

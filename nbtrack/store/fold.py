@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from nbtrack.db import Connection, Loggable, is_trouble, storable
+from nbtrack.db import Connection, Fields, Loggable, is_trouble, storable
 from nbtrack.store import journal, journal_file, records
 from nbtrack.store.points import AddPoints, Series, add_series
 
@@ -72,27 +72,34 @@ class Fold:
         todo: list[_Write] = []
         for frame in frames:
             if frame.kind == journal.SERIES:
-                # Also of old frames: points that come later belong to these.
-                self._note_series(*frame.fields)
-            if frame.number <= self.records:
-                continue
-            if frame.kind == journal.POINTS:
-                self._write(conn, todo)
-                todo = []
-                self.add_points(conn, frame.blobs[0], int(frame.fields[0]))
-            elif frame.kind != journal.SERIES:
-                todo.append((frame.kind, partial(self._apply, conn, frame)))
-            self.records = frame.number
+                # Noted also from old frames: points that come later are its own.
+                self._note_series(frame.fields)
+            elif frame.number > self.records:
+                todo.append((str(frame.kind), partial(self._apply, conn, frame)))
+                if frame.kind == journal.POINTS:
+                    # Counted as they are written: they must not be done again with the others.
+                    self._write(conn, todo[:-1])
+                    self._write(conn, todo[-1:])
+                    todo = []
+            self.records = max(self.records, frame.number)
         self._write(conn, todo)
 
-    def _note_series(self, series: int, run_id: str, key: str) -> None:
+    def _apply(self, conn: Connection, frame: journal_file.Frame) -> None:
+        if frame.kind == journal.POINTS:
+            (data,), (first,) = frame.blobs, frame.fields
+            self.add_points(conn, data, int(first))
+        else:
+            self._kinds[frame.kind].unpack(frame.fields, frame.blobs).apply(conn)
+
+    def _note_series(self, fields: Fields) -> None:
         if len(self._series) >= _MAX_SERIES:
             for old in list(self._series)[: _MAX_SERIES // 2]:
                 del self._series[old]
-        self._series[series] = (run_id, key)
-
-    def _apply(self, conn: Connection, frame: journal_file.Frame) -> None:
-        self._kinds[frame.kind].unpack(frame.fields, frame.blobs).apply(conn)
+        try:
+            series, run_id, key = fields
+            self._series[int(series)] = (run_id, key)
+        except (TypeError, ValueError) as error:
+            self._on_fault(journal.SERIES, error)
 
     def add_points(self, conn: Connection, data: bytes, first: int) -> None:
         """Add the points of slots, without those that are in the database already.
@@ -105,6 +112,8 @@ class Fold:
             Ordinal of the first of them.
         """
         end = first + journal_file.count_points(data)
+        if not 0 <= first <= end < 2**63:
+            raise ValueError(f"{first} is no ordinal of a point")
         found: dict[int, Series] = {}
         for step, timestamp, value, series, _ in journal_file.points_in(
             journal_file.drop_points(data, self.points - first)

@@ -16,13 +16,14 @@ memory, which then is all that a kill takes away.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import mmap
 import os
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,14 @@ from nbtrack.store.journal_file import (
     FRAMES_AT,
     SLOT,
     SLOTS_AT,
+    START_AT,
     Frame,
     encode_frame,
-    first_mark,
     frames,
     head,
     pending_folders,
+    points_in,
+    round_mark,
     write_all,
 )
 
@@ -46,6 +49,7 @@ POINTS = "points"  # the kind of a frame of points that found no room
 SERIES = "series"  # the kind of a frame that says what a series in a slot is
 ONE_POINT = "add_points"  # the kind of the record of points that take no slot
 
+_pack, _SLOT_SIZE = SLOT.pack_into, SLOT.size  # the fastest verb looks up nothing that it need not
 _MAX_SERIES = 100_000  # remembered names of series; then they are given anew
 _SHRINK_BYTES = 4 * 2**20
 
@@ -120,6 +124,7 @@ class Journal:
 
     def _start_empty(self) -> None:
         self._ids: dict[tuple[str, str], int] = {}
+        self._unsaid: dict[int, tuple[str, str]] = {}  # series that only the database knows
         self._last_id = 0
         self.records = 0
         self._busy = False
@@ -153,17 +158,20 @@ class Journal:
             A number is none, or does not fit.
         """
         with self._lock:
-            series = self._ids.get((run_id, key))
-            if series is None or self._at == self._full or self._busy:
-                series = self._prepare(run_id, key, value, step, timestamp)
-            if series:
-                self._busy = True
-                try:
-                    SLOT.pack_into(self._view, self._at, step, timestamp, value, series, self._mark)
-                    self._at += SLOT.size
-                    self._mark += 1
-                finally:
-                    self._busy = False
+            if self._busy:
+                self._put_point_aside(run_id, key, value, step, timestamp)
+                return
+            self._busy = True
+            try:
+                series = self._ids.get((run_id, key))
+                if series is None or self._at == self._full:
+                    series = self._prepare(run_id, key)
+                if series:
+                    at = self._at
+                    _pack(self._view, at, step, timestamp, value, series, self._mark + at)
+                    self._at = at + _SLOT_SIZE
+            finally:
+                self._busy = False
         if not self._awake:
             self._wake()
 
@@ -176,6 +184,9 @@ class Journal:
             It cannot be packed.
         """
         with self._lock:
+            if self._busy:
+                self._put_aside(kind, record.pack(), record.blobs)
+                return True
             kept = self._append(kind, record.pack(), record.blobs)
         if not self._awake:
             self._wake()
@@ -191,16 +202,49 @@ class Journal:
         """Bound what waits, as long as the database takes nothing."""
         self._held = on
 
+    def kept(self) -> tuple[int, int]:
+        """Return how many records and points were put in by now."""
+        with self._lock:
+            self._put_late()
+            return self.records, self.points
+
     def _wake(self) -> None:
         self._awake = True
+        if self._late:
+            with self._lock:
+                self._put_late()
         self._on_work()
 
-    def _prepare(self, run_id: str, key: str, value: float, step: int, timestamp: int) -> int:
-        """Return the series of a metric, with a free slot for a point; 0: it went elsewhere."""
-        if self._busy:
-            SLOT.pack(step, timestamp, value, 0, 0)  # the same refusals as for a slot
-            self._append(ONE_POINT, [run_id, [[key, value, timestamp, step]]], ())
-            return 0
+    def _put_aside(self, kind: str, fields: Fields, blobs: Sequence[bytes]) -> None:
+        """Keep what a signal's handler, or a finalizer, logs while this very thread is at work.
+
+        The work is not disturbed: whoever is at it puts the record in when it is done.
+        """
+        json.dumps(fields)  # the same refusals as for the file
+        self._late.append((kind, fields, tuple(blobs)))
+        self._awake = False
+
+    def _put_point_aside(
+        self, run_id: str, key: str, value: float, step: int, timestamp: int
+    ) -> None:
+        SLOT.pack(step, timestamp, value, 0, 0)  # the same refusals as for a slot
+        self._put_aside(ONE_POINT, [run_id, [[key, value, timestamp, step]]], ())
+
+    def _put_late(self) -> None:
+        if self._busy or not self._late:
+            return
+        self._busy = True
+        try:
+            while self._late:
+                kind, fields, blobs = self._late[0]
+                if not self._put(kind, fields, blobs):
+                    self._on_fault(f"a record ({kind})")
+                self._late.popleft()
+        finally:
+            self._busy = False
+
+    def _prepare(self, run_id: str, key: str) -> int:
+        """Return the series of a metric, with a free slot for a point; 0: there is no room."""
         if self._closed:
             self._on_fault("a point of a metric, logged after the end")
             return 0
@@ -213,7 +257,7 @@ class Journal:
                 self._ids.clear()
             self._last_id += 1
             series = self._last_id
-            if not self._append(SERIES, [series, run_id, key], ()):
+            if not self._put(SERIES, [series, run_id, key], ()):
                 self._on_fault("a point of a metric")
                 return 0
             self._ids[run_id, key] = series
@@ -225,25 +269,21 @@ class Journal:
         if self._done_points < end:
             first = max(self._done_points, self._base)
             start = SLOTS_AT + (first - self._base) * SLOT.size
-            if not self._append(POINTS, [first], (bytes(self._view[start : self._at]),)):
+            if not self._put(POINTS, [first], (bytes(self._view[start : self._at]),)):
                 self._on_fault(f"{end - first} points of metrics")
         self._begin_round(end)
 
     def _begin_round(self, base: int) -> None:
-        self._base = base
-        self._at = SLOTS_AT
-        self._mark = first_mark(base)
+        mark = round_mark(base)
         # One store of 8 bytes: it is there or not, and either way the marks tell which slots
         # count.
         struct.pack_into("=Q", self._view, BASE_AT, base)
+        # Nothing is called from here on: an interrupt comes before all of this, or after it.
+        self._base = base
+        self._at = SLOTS_AT
+        self._mark = mark
 
     def _append(self, kind: str, fields: Fields, blobs: Sequence[bytes]) -> bool:
-        if self._busy:
-            # A signal's handler, or a finalizer, logs while this very thread is at it: its record
-            # waits aside until the writer comes, so that the one at work is not disturbed.
-            json.dumps(fields)
-            self._late.append((kind, fields, tuple(blobs)))
-            return True
         self._busy = True
         try:
             return self._put(kind, fields, blobs)
@@ -263,8 +303,12 @@ class Journal:
             if self._memory_bytes + size > self._max_bytes():
                 return False
             json.dumps(fields)  # the same refusals as for the file
-            self._memory.append(Frame(number, kind, fields, tuple(blobs)))
+            frame = Frame(number, kind, fields, tuple(blobs))
+            # Counted first: an interrupt comes after the last of these, and the next record must
+            # not get the same number.
             self._memory_bytes += size
+            self.records = number
+            self._memory.append(frame)
         self.records = number
         return True
 
@@ -294,9 +338,7 @@ class Journal:
 
     def take(self, max_frames: int) -> Batch:
         """Return what is to be written next; it stays until `done`."""
-        with self._lock:
-            while self._late:
-                self._append(*self._late.popleft())
+        with self._alone():
             first = max(self._done_points, self._base)
             points = b""
             if first < self.points:
@@ -304,6 +346,7 @@ class Journal:
                 points = bytes(self._view[start : self._at])
             end = self._end
             memory = list(self._memory)
+            last = self.records - len(memory)  # number of the last frame in the file
         batch = Batch(end=self._read)
         if self._file is not None:
             for frame, place in frames(self._file, self._read, end):
@@ -313,7 +356,7 @@ class Journal:
                     return batch
             if batch.end < end and not batch.frames:
                 # Somebody else wrote into the file. What comes now is behind it.
-                batch.frames.append(Frame(self.records - len(memory), "damaged", []))
+                batch.frames.append(Frame(last, "damaged", []))
                 batch.end = end
         if batch.end == end:
             batch.from_memory = len(memory)
@@ -324,21 +367,77 @@ class Journal:
 
     def done(self, batch: Batch, points: int) -> None:
         """Forget what is in the database by now: a batch, and all points below an ordinal."""
-        with self._lock:
+        with self._alone():
             self._read = batch.end
             for _ in range(batch.from_memory):
                 frame = self._memory.popleft()
                 self._memory_bytes -= sum(map(len, frame.blobs)) + 200
+                if frame.kind == SERIES and self._file is not None:
+                    self._unsaid[frame.fields[0]] = (frame.fields[1], frame.fields[2])
+            self._say_unsaid()
             self._done_points = max(self._done_points, points)
             if self._memory or self._read < self._end:
                 return
-            if self._done_points == self.points and self._at > self._full // 2 and not self._busy:
+            if self._done_points == self.points and self._at > self._full // 2:
                 self._begin_round(self._done_points)
             if self._end > FRAMES_AT + _SHRINK_BYTES and self._file is not None:
-                # The database knows the numbers that it has: those begin again behind the slots.
                 with contextlib.suppress(OSError):
-                    os.ftruncate(self._file, FRAMES_AT)
-                    self._end = self._read = FRAMES_AT
+                    self._shrink(self._file)
+
+    def _shrink(self, file: int) -> None:
+        """Give the room of frames back, all of which the database has.
+
+        Points may wait whose series were said in them. These are said again, behind the old frames
+        and then in their place, so that whoever recovers the file finds them at any moment.
+        """
+        first = max(self._done_points, self._base)
+        start = SLOTS_AT + (first - self._base) * SLOT.size
+        used = {series for *_, series, _ in points_in(bytes(self._view[start : self._at]))}
+        self._ids = {name: series for name, series in self._ids.items() if series in used}
+        if len(self._ids) < len(used):
+            return  # some were forgotten since: the next time
+        again = self._end
+        for name, series in self._ids.items():
+            self._say_again(series, *name)
+        size = self._end - again
+        self._read = self._end
+        if size > again - FRAMES_AT:
+            return
+        struct.pack_into("=Q", self._view, START_AT, again)
+        write_all(file, [os.pread(file, size, again)], FRAMES_AT)
+        struct.pack_into("=Q", self._view, START_AT, FRAMES_AT)
+        self._end = self._read = FRAMES_AT + size
+        os.ftruncate(file, self._end)
+
+    def _say_unsaid(self) -> None:
+        """Write what series are whose frames the disk did not take when they were new."""
+        with contextlib.suppress(OSError):
+            while self._unsaid:
+                series = next(iter(self._unsaid))
+                self._say_again(series, *self._unsaid[series])
+                del self._unsaid[series]
+
+    def _say_again(self, series: int, run_id: str, key: str) -> None:
+        """Write what a series is once more, as a frame that is no new record.
+
+        Raises
+        ------
+        OSError
+            The disk did not take it.
+        """
+        if not self._write(0, SERIES, [series, run_id, key], ()):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock, and have what a finalizer logs meanwhile wait aside."""
+        with self._lock:
+            self._put_late()
+            self._busy = True
+            try:
+                yield
+            finally:
+                self._busy = False
 
     @property
     def waiting(self) -> int:
@@ -361,21 +460,29 @@ class Journal:
             return kept
 
     def _rescue(self) -> Path | None:
-        """Return a file that has all that waits, also what only memory had; None if none can."""
+        """Return a file that has what waits, also what only memory had; None if none can be made.
+
+        What the disk does not take is told.
+        """
         batch = self.take(2**62)
         if self._file is None:
             slots = bytes(self._view)
             for folder in pending_folders(self._database):
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, ValueError):
                     self._make_file(folder, self._identity())
                     break
             if self._map is None:
                 return None
             self._map[BASE_AT : BASE_AT + 8] = slots[BASE_AT : BASE_AT + 8]
             self._map[SLOTS_AT:] = slots[SLOTS_AT:]
-        for frame in batch.frames[len(batch.frames) - batch.from_memory :]:
+            # What the series are may have been said long ago.
+            self._unsaid = {series: name for name, series in self._ids.items()}
+        self._say_unsaid()
+        left = batch.frames[len(batch.frames) - batch.from_memory :]
+        for i, frame in enumerate(left):
             if not self._write(frame.number, frame.kind, frame.fields, frame.blobs):
-                return None
+                self._on_fault(f"{len(left) - i} records")
+                break
         return self.path
 
     def forget(self) -> None:
@@ -399,7 +506,8 @@ class Journal:
         if self._opened:
             return
         for folder in pending_folders(self._database):
-            with contextlib.suppress(OSError):
+            # A ValueError: who writes has no room in the head.
+            with contextlib.suppress(OSError, ValueError):
                 self._make_file(folder, self._identity())
                 break
         else:

@@ -2,14 +2,15 @@
 
 Beside the database it is called ``<database>-pending-<session>``. In the byte order of the machine:
 
-    0        magic (8 bytes), ordinal of the point in slot 0 (uint64), length of the JSON (uint32)
-    20       JSON: who writes
+    0        magic (8 bytes), ordinal of the point in slot 0 and where the frames begin (uint64),
+             length of the JSON (uint32)
+    28       JSON: who writes
     4096     slots for points: step, timestamp (int64), value (float64), series, mark (uint32)
     ...      frames: records one after the other, each with its number and a digest
 
-A slot counts if its mark is the one that is expected there: the mark is written last, and no two
-rounds through the slots have the same marks. A file may come from anywhere: what is read is bound
-by its size, and what does not fit ends the reading.
+A slot counts if its mark is the one that is expected there: its place in the file plus a number
+that no two rounds through the slots have in common. The mark is written last. A file may come from
+anywhere: what is read is bound by its size, and what does not fit ends the reading.
 """
 
 from __future__ import annotations
@@ -31,12 +32,35 @@ SLOT = struct.Struct("=qqdII")  # step, timestamp, value, series, mark
 SLOTS_AT = 4096
 FRAMES_AT = SLOTS_AT + SLOTS * SLOT.size
 BASE_AT = 8  # where the ordinal of slot 0 stands
+START_AT = 16  # where it stands where the frames begin
 
-_HEAD = struct.Struct("=8sQI")
+_HEAD = struct.Struct("=8sQQI")
 _FRAME = struct.Struct("=QQIIQ")  # size of what follows, number, length of the JSON, 0, digest
 _ROUND = 2**31  # marks of a round begin below this, so that they never run over
+_MOST = 2**62  # no number in a file is greater: each, and a sum of two, is one of SQLite's
+_LARGE = 2**28  # a frame that is looked at twice
+_DENSEST = 64  # times that a file system may make a file smaller
 _BLOCK = 2**20
 _VECTORS = 16  # parts that any system writes with one call
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The beginning of a journal.
+
+    Parameters
+    ----------
+    base
+        Ordinal of the point in slot 0.
+    start
+        Where the frames begin.
+    identity
+        Who writes.
+    """
+
+    base: int
+    start: int
+    identity: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +93,15 @@ def head(base: int, identity: bytes) -> bytes:
     ValueError
         The identity, as JSON, has no room.
     """
-    content = _HEAD.pack(MAGIC, base, len(identity)) + identity
+    content = _HEAD.pack(MAGIC, base, FRAMES_AT, len(identity)) + identity
     if len(content) > SLOTS_AT:
         raise ValueError("the identity has no room")
     return content.ljust(SLOTS_AT, b"\0")
 
 
-def first_mark(base: int) -> int:
-    """Return the mark of slot 0 in the round that begins with an ordinal; then they count up."""
-    return base % _ROUND + 1
+def round_mark(base: int) -> int:
+    """Return what the marks are greater than the slots' places, in the round after an ordinal."""
+    return base % _ROUND
 
 
 def encode_frame(
@@ -110,7 +134,9 @@ def frames(file: int, start: int, end: int | None = None) -> Iterator[tuple[Fram
         if len(buffer) - (place - offset) < _FRAME.size:
             return
         size, number, length, _, digest = _FRAME.unpack_from(buffer, place - offset)
-        if place + _FRAME.size + size > end or length > size:
+        if place + _FRAME.size + size > end or length > size or number > _MOST:
+            return
+        if size > _LARGE and _is_hollow(file):
             return
         buffer, offset = _read_on(file, buffer, offset, place, _FRAME.size + size)
         start_at = place - offset + _FRAME.size
@@ -128,6 +154,13 @@ def frames(file: int, start: int, end: int | None = None) -> Iterator[tuple[Fram
             return
         place += _FRAME.size + size
         yield Frame(number, kind, fields, blobs), place
+
+
+def _is_hollow(file: int) -> bool:
+    """Return whether a file says to be far larger than it is, and would only fill the memory."""
+    found = os.fstat(file)
+    blocks = getattr(found, "st_blocks", None)  # of 512 bytes; not every system tells
+    return blocks is not None and blocks * 512 * _DENSEST < found.st_size
 
 
 def _read_on(file: int, buffer: bytes, offset: int, place: int, size: int) -> tuple[bytes, int]:
@@ -154,26 +187,28 @@ def drop_points(data: bytes, count: int) -> bytes:
     return data[count * SLOT.size :] if count > 0 else data
 
 
-def read_head(file: int) -> tuple[int, dict[str, Any]] | None:
-    """Return the ordinal of slot 0 and the identity in a journal; None if the file is none."""
-    head = os.pread(file, SLOTS_AT, 0)
-    if len(head) < SLOTS_AT or not head.startswith(MAGIC):
+def read_head(file: int) -> Head | None:
+    """Return the head of a journal; None if the file is none."""
+    data = os.pread(file, SLOTS_AT, 0)
+    if len(data) < SLOTS_AT or not data.startswith(MAGIC):
         return None
-    _, base, length = _HEAD.unpack_from(head)
+    _, base, start, length = _HEAD.unpack_from(data)
     try:
-        identity = json.loads(head[_HEAD.size : _HEAD.size + length])
+        identity = json.loads(data[_HEAD.size : _HEAD.size + length])
     except (ValueError, RecursionError):
         return None
-    return (base, identity) if isinstance(identity, dict) else None
+    if not isinstance(identity, dict) or base > _MOST or not FRAMES_AT <= start <= _MOST:
+        return None
+    return Head(base, start, identity)
 
 
 def read_slots(file: int, base: int) -> bytes:
     """Return the bytes of the slots of the present round that were filled."""
     data = os.pread(file, SLOTS * SLOT.size, SLOTS_AT)
-    mark = first_mark(base)
+    mark = round_mark(base) + SLOTS_AT
     filled = 0
     for i, (*_, found) in enumerate(SLOT.iter_unpack(data[: len(data) // SLOT.size * SLOT.size])):
-        if found != mark + i:
+        if found != mark + i * SLOT.size:
             break
         filled += 1
     return data[: filled * SLOT.size]

@@ -130,7 +130,10 @@ class UpdateRun(Loggable):
     @classmethod
     def unpack(cls, fields: Fields, blobs: Sequence[bytes] = ()) -> Self:
         """Return the record that was packed."""
-        return cls(*fields)
+        run_id, changes = fields
+        if "status" in changes:
+            RunStatus(changes["status"])  # refused: no run could be read that has another one
+        return cls(run_id, changes)
 
     def apply(self, conn: Connection) -> None:
         """Write it."""
@@ -296,8 +299,8 @@ class LogInputs(Loggable):
                 storable(data.name),
                 storable(data.digest),
                 storable(data.source_type),
-                json.dumps(data.schema),
-                json.dumps(data.profile),
+                json.dumps(dict(data.schema)),
+                json.dumps(dict(data.profile)),
             )
             conn.execute(
                 "INSERT OR IGNORE INTO datasets (name, digest, source_type, schema, profile,"

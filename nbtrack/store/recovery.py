@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nbtrack.db import Connection, Loggable, storable
+from nbtrack.db import Connection, Loggable, begin, storable
 from nbtrack.store import journal_file
 from nbtrack.store.fold import Fold, note_progress
 from nbtrack.store.sessions import IsAlive
@@ -58,10 +58,9 @@ def recover(
         head = None if file is None else journal_file.read_head(file)
         if file is None or head is None:
             return
-        base, identity = head
-        conn.execute("BEGIN IMMEDIATE")
+        begin(conn)
         try:
-            had = _put_session(conn, identity, complete=_is_complete(file, base))
+            had = _put_session(conn, head.identity, complete=_is_complete(file, head))
             if had is None:
                 conn.execute("ROLLBACK")
                 on_trouble(
@@ -70,17 +69,17 @@ def recover(
                 )
                 return
             fold = Fold(kinds, lambda what, error: faults.append(f"{what}: {error}"), *had)
-            fold.apply(
-                conn, (frame for frame, _ in journal_file.frames(file, journal_file.FRAMES_AT))
-            )
-            fold.add_points(conn, journal_file.read_slots(file, base), base)
-            note_progress(conn, str(identity["session_id"]), fold)
+            fold.apply(conn, (frame for frame, _ in journal_file.frames(file, head.start)))
+            fold.add_points(conn, journal_file.read_slots(file, head.base), head.base)
+            note_progress(conn, str(head.identity["session_id"]), fold)
             conn.execute("COMMIT")
         except BaseException:
             if conn.in_transaction:
                 conn.execute("ROLLBACK")
             raise
-    path.unlink(missing_ok=True)
+    # Where it cannot be removed it is read again the next time, and found to be in the database.
+    with contextlib.suppress(OSError):
+        path.unlink()
     if faults:
         on_trouble(
             f"{len(faults)} records that a killed process left behind could not be stored "
@@ -88,10 +87,11 @@ def recover(
         )
 
 
-def _is_complete(file: int, base: int) -> bool:
+def _is_complete(file: int, head: journal_file.Head) -> bool:
     """Return whether a journal still has all that was ever put into it."""
-    first = next(journal_file.frames(file, journal_file.FRAMES_AT), None)
-    return base == 0 if first is None else first[0].number == 1
+    numbers = (frame.number for frame, _ in journal_file.frames(file, head.start))
+    first = next(filter(None, numbers), None)  # those that say something again have none
+    return head.base == 0 if first is None else first == 1
 
 
 def _put_session(
@@ -137,9 +137,15 @@ def _identity(path: Path) -> dict[str, Any] | None:
         if file is None or head is None:
             return None
         try:
-            numbers = {name: int(head[1][name]) for name in ("pid", "start_ms")}
-            texts = {name: str(head[1][name]) for name in _IDENTITY}
-        except (KeyError, TypeError, ValueError):
+            numbers = {name: int(head.identity[name]) for name in ("pid", "start_ms")}
+            texts = {name: head.identity[name] for name in _IDENTITY}
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return None
+        if not all(0 <= number < 2**63 for number in numbers.values()):
+            return None
+        if not all(isinstance(text, str) for text in texts.values()):
+            return None
+        if texts["session_id"] != storable(texts["session_id"]):
             return None
         return {**texts, **numbers, "touched_ms": os.fstat(file).st_mtime_ns // 1_000_000}
 

@@ -154,12 +154,14 @@ class MetricBlock:
         if not keys:
             return
         values = np.frombuffer(b"".join(rows), self._kind).reshape(len(rows), len(keys))
-        whole = len(places) == self._length
+        # Runs of one kind mostly stand together: then nothing is looked up.
+        together = places[-1] - places[0] == len(places) - 1
+        where = slice(places[0], places[-1] + 1) if together else np.asarray(places)
         for i, key in enumerate(keys):
-            if whole:
+            if len(places) == self._length:
                 self.columns[key] = values[:, i]
             else:
-                self._column(key)[np.asarray(places)] = values[:, i]
+                self._column(key)[where] = values[:, i]
 
     def add(self, place: int, key: str, row: tuple[Any, ...]) -> None:
         """Add one summary: the fields of `METRIC`."""

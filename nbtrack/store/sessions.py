@@ -23,8 +23,8 @@ def identity(session: Session) -> dict[str, Any]:
         "machine": session.machine,
         "pid": session.pid,
         "process_start": session.process_start,
-        # As much of it as a journal has room for: a path can be as long as that.
-        "notebook": None if session.notebook is None else session.notebook[:400],
+        # As much of it as a journal has room for, where a character takes up to 12 bytes.
+        "notebook": None if session.notebook is None else session.notebook[:250],
         "start_ms": session.start_ms,
     }
 

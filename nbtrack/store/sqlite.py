@@ -12,12 +12,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nbtrack import packing
 from nbtrack.db import Reader, RecordSink
 from nbtrack.errors import InvalidParameterError, NotFoundError
 from nbtrack.store import records
 from nbtrack.store.base import NewRun
-from nbtrack.store.downsample import downsample
+from nbtrack.store.downsample import unpack_series
 from nbtrack.store.points import number
 from nbtrack.store.sealing import METRIC, MetricBlock, TextColumns, places_of
 from nbtrack.store.search import select_experiments, select_runs
@@ -66,14 +65,11 @@ _TABLE = (
     *_TABLE_INFO.values(),
     "r.run_no",
     "r.experiment_id",
-    *(f"s.{name}" for name in ("session_id", "machine", "pid", "process_start", "heartbeat_ms")),
+    "r.session_id",
     *(f"z.{name}{part}" for name in ("param", "tag", "metric") for part in ("s", "_shape")),
 )
 
-_WHOLE = (
-    "r.*, z.*, x.name AS experiment_name, e.execution_count, s.notebook, s.machine, s.pid,"
-    " s.process_start, s.heartbeat_ms"
-)
+_WHOLE = "r.*, z.*, x.name AS experiment_name, e.execution_count, s.notebook"
 _EXPERIMENT = (
     "x.*, (SELECT json_group_object(key, value) FROM experiment_tags t"
     " WHERE t.experiment_id = x.experiment_id) AS tags"
@@ -105,6 +101,8 @@ class SqliteStore:
         self._sink = sink
         self._reader = reader
         self._is_alive = is_alive
+        # Not through a method: a call in between would be a tenth of what a point costs.
+        self.log_metric = sink.add_point  # type: ignore[method-assign]
 
     # -- writing
 
@@ -411,8 +409,8 @@ class SqliteStore:
                     (run_id, key),
                 )
                 if rows:
-                    series = _series(run_id, key, [row[0] for row in rows])
-                    found.append(series if max_points is None else downsample(series, max_points))
+                    chunks = [row[0] for row in rows]
+                    found.append(unpack_series(run_id, key, chunks, max_points))
         return found
 
     def linked_metrics(self, run_id: str) -> list[Metric]:
@@ -483,20 +481,20 @@ class SqliteStore:
 
     def _killed(self, rows: Sequence[sqlite3.Row]) -> dict[str, int]:
         """Return when the runs ended that are RUNNING but whose process is dead, by id."""
-        alive: dict[str, bool] = {}  # by session
-        killed = {}
-        for row in rows:
-            session = row["session_id"]
-            if row["status"] != RunStatus.RUNNING or session is None:
-                continue
-            if session not in alive:
-                alive[session] = self._lives(row)
-            if not alive[session]:
-                killed[row["run_id"]] = max(row["start_time"], row["heartbeat_ms"])
-        return killed
-
-    def _lives(self, row: sqlite3.Row) -> bool:
-        return self._is_alive(row["machine"], row["pid"], row["process_start"], row["heartbeat_ms"])
+        running = [row for row in rows if row["status"] == "RUNNING" and row["session_id"]]
+        heartbeats = {
+            row["session_id"]: row["heartbeat_ms"]
+            for row in self._of(
+                "session_id, machine, pid, process_start, heartbeat_ms FROM sessions",
+                list({row["session_id"] for row in running}),
+            )
+            if not self._is_alive(*row[1:])
+        }
+        return {
+            row["run_id"]: max(row["start_time"], heartbeats[row["session_id"]])
+            for row in running
+            if row["session_id"] in heartbeats
+        }
 
     def _grouped(self, select: str, of: Sequence[Any]) -> defaultdict[Any, list[sqlite3.Row]]:
         """Return rows by their first column, which is one of some values; in order."""
@@ -603,16 +601,3 @@ def _input(row: sqlite3.Row) -> DatasetInput:
         row["context"],
         json.loads(row["tags"]),
     )
-
-
-def _series(run_id: str, key: str, chunks: Sequence[bytes]) -> MetricSeries:
-    import numpy as np
-
-    steps, timestamps, values = packing.decode_arrays(chunks)
-    # Compared, not subtracted: a difference of whole numbers of 64 bits may need 65.
-    back = steps[1:] < steps[:-1]
-    level = steps[1:] == steps[:-1]
-    if back.any() or (level & (timestamps[1:] < timestamps[:-1])).any():
-        order = np.lexsort((timestamps, steps))  # stable: the order of coming decides last
-        steps, timestamps, values = steps[order], timestamps[order], values[order]
-    return MetricSeries(run_id, key, steps, timestamps, values)

@@ -30,9 +30,11 @@ from nbtrack.db import (
     DatabaseError,
     Loggable,
     Record,
+    begin,
     close_readers,
     connect_writer,
     file_identity,
+    is_network_folder,
     is_trouble,
     log_identity,
     translate,
@@ -125,6 +127,7 @@ class Writer:
         self._failures = 0  # tries that failed, ever
         self._trouble: NbtrackError | None = None
         self._urgent = False
+        self._stirred = False  # somebody came since the thread looked for work
         self._closed = False
         self._looked = False  # for what killed processes left behind
 
@@ -186,7 +189,7 @@ class Writer:
         StoreError
             It could not be written within `timeout` seconds; it goes on waiting in the journal.
         """
-        records, points = self.journal.records, self.journal.points
+        records, points = self.journal.kept()
         if self._has(records, points):
             self._look_for_others()
             return
@@ -223,11 +226,13 @@ class Writer:
 
     def _hurry(self) -> None:
         self._urgent = True
+        self._stirred = True
         self._start_thread()
         self._changed.notify_all()
 
     def _wake(self) -> None:
         with self._changed:
+            self._stirred = True
             self._start_thread()
             self._changed.notify_all()
 
@@ -277,15 +282,23 @@ class Writer:
         wait = _RETRY_S[0]
         beat = time.monotonic() + self._beat_s
         while True:
+            # Not within the condition: a signal's handler may log, and stir us, while its thread
+            # holds the lock of the journal.
+            idle = self._is_idle()
             with self._changed:
-                while self._is_idle() and not self._closed and time.monotonic() < beat:
-                    self._changed.wait(beat - time.monotonic())
+                while (
+                    idle
+                    and not self._stirred
+                    and not self._closed
+                    and (left := beat - time.monotonic()) > 0
+                ):
+                    self._changed.wait(left)
                 if self._closed:
                     return
-                waiting = not self._is_idle()
+                waiting = self._stirred or not idle
                 if waiting and not self._urgent:
                     self._changed.wait(COMMIT_INTERVAL_S)
-                self._urgent = False
+                self._urgent = self._stirred = False
             if not waiting or self._write_batch():
                 wait = _RETRY_S[0]
             else:
@@ -374,12 +387,29 @@ class Writer:
             self._conn = conn
             self._identity = file_identity(self.path)
             self._log = None
+            if is_network_folder(self.path.parent):
+                self._tell(
+                    "network",
+                    f"The database {self.path} is on another machine, where SQLite is slower and "
+                    "depends on the locks of the network's file system.\n"
+                    "hint: Keep it on a disk of this machine: NBTRACK_DB or "
+                    "nbtrack.set_tracking_uri(...).",
+                )
         return self._conn
 
     def _recover(self, conn: Connection) -> None:
         own = self._session().session_id
         for path in recovery.left_behind(self.path, self._is_alive, own):
-            recovery.recover(conn, path, self._kinds, self._on_trouble)
+            try:
+                recovery.recover(conn, path, self._kinds, lambda what: self._tell(what, what))
+            except Exception as error:  # its bytes may be any, and must not keep us from writing
+                if is_trouble(error):
+                    raise  # the database's fault, not the journal's
+                self._tell(
+                    str(path),
+                    f"The file {path}, which a killed process left behind, cannot be read and is "
+                    f"left as it is ({type(error).__name__}: {error}).",
+                )
 
     def _log_is_lost(self) -> bool:
         return self._log is not None and log_identity(self.path) != self._log
@@ -388,11 +418,11 @@ class Writer:
         self, conn: Connection, batch: journal.Batch, calls: list[_Call]
     ) -> tuple[fold.Fold, list[tuple[Any, Exception | None]]]:
         done = self._fold.copy()
-        conn.execute("BEGIN IMMEDIATE")
+        begin(conn)
         try:
             done.apply(conn, batch.frames)
-            if batch.points:
-                done.add_points(conn, batch.points, batch.first_point)
+            # Also without points: some may have been lost for want of room before `first_point`.
+            done.add_points(conn, batch.points, batch.first_point)
             fold.note_progress(conn, self._session().session_id, done)
             results = [self._answer(conn, call) for call in calls]
             sealing.seal_ended(conn)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, overload
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from nbtrack.errors import InvalidParameterError
 from nbtrack.tracking.fluent import default_client
@@ -218,3 +218,46 @@ def runs(
         experiment_names=experiment_names,
     )
     return people_frame(table)
+
+
+def sql(
+    query: str,
+    params: Sequence[Any] | Mapping[str, Any] = (),
+    *,
+    max_rows: int | None = None,
+) -> pd.DataFrame:
+    """Return what a SELECT over the database gives; nothing can be changed by it.
+
+    Parameters
+    ----------
+    query
+        One SELECT over the views ``runs``, ``params``, ``metrics``, ``metric_history``, ``tags``,
+        ``experiments``, ``datasets``, ``inputs``, ``artifacts``, ``models``, ``model_versions``,
+        ``model_events`` and ``cells``; the README has their columns.
+    params
+        Values of its question marks, or of its ``:names``.
+    max_rows
+        Most rows to take; more are an error. Default: all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One column for each of the query's.
+
+    Raises
+    ------
+    InvalidParameterError
+        The query is none, would write, or gives more rows than that.
+    NotFoundError
+        There is no database yet.
+
+    Examples
+    --------
+    >>> import nbtrack, tempfile
+    >>> nbtrack.set_tracking_uri(tempfile.mkdtemp() + "/nbtrack.db")
+    >>> with nbtrack.start_run(run_name="mine"):
+    ...     nbtrack.log_metric("loss", 0.5)
+    >>> nbtrack.sql("SELECT run_name, last FROM runs JOIN metrics USING (run_id)").values.tolist()
+    [['mine', 0.5]]
+    """
+    return default_client().sql(query, params, max_rows=max_rows)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import statistics
 import subprocess
 import sys
 import textwrap
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,14 +22,21 @@ import pytest
 from nbtrack import db, packing
 from nbtrack.db import Connection, Fields, Loggable, connect_writer
 from nbtrack.errors import CorruptDatabaseError, NotFoundError, StoreError
-from nbtrack.provenance import is_alive, this_process
 from nbtrack.settings import settings
-from nbtrack.store import Session
 from nbtrack.store import writer as module
+from nbtrack.store.journal_file import FRAMES_AT
 from nbtrack.store.writer import Writer
-from nbtrack.tracking.names import new_id
 
-ROOT = Path(__file__).resolve().parents[2]
+from .journaling import (
+    assert_intact,
+    begin,
+    make_writer,
+    pending,
+    run_script,
+    start_script,
+    steps_of,
+)
+
 SHORT_BUSY_MS = 50
 
 
@@ -73,34 +80,6 @@ class Big(Row):
 KINDS = {"row": Row, "big": Big}
 
 
-def make_session(session_id: str | None = None) -> Session:
-    process = this_process()
-    return Session(
-        session_id=session_id or new_id(),
-        user_id=process.user_id,
-        host=process.host,
-        machine=process.machine,
-        pid=process.pid,
-        process_start=process.process_start,
-        notebook=None,
-        environment=dict,
-        start_ms=1,
-    )
-
-
-def make_writer(path: Path, told: Callable[[str], object], **options: Any) -> Writer:
-    # Another session in the child of a fork, as a workspace has it.
-    sessions: defaultdict[int, Session] = defaultdict(make_session)
-    return Writer(
-        path,
-        session=lambda: sessions[os.getpid()],
-        is_alive=options.pop("is_alive", is_alive),
-        on_trouble=told,
-        kinds=KINDS,
-        **options,
-    )
-
-
 def on_open(monkeypatch: pytest.MonkeyPatch, act: Callable[[Connection], object]) -> None:
     """Do something with each connection that a writer opens."""
 
@@ -112,24 +91,10 @@ def on_open(monkeypatch: pytest.MonkeyPatch, act: Callable[[Connection], object]
     monkeypatch.setattr(module, "connect_writer", connect)
 
 
-def pending(path: Path) -> list[Path]:
-    """Return the journals beside a database."""
-    return sorted(path.parent.glob(f"{path.name}-pending-*"))
-
-
 def rows(path: Path) -> list[int]:
     conn = sqlite3.connect(path)
     try:
         return [row[0] for row in conn.execute("SELECT number FROM rows ORDER BY rowid")]
-    finally:
-        conn.close()
-
-
-def assert_intact(path: Path) -> None:
-    conn = sqlite3.connect(path)
-    try:
-        assert conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert conn.execute("PRAGMA foreign_key_check").fetchall() == []
     finally:
         conn.close()
 
@@ -167,7 +132,7 @@ def make(path: Path, told: Told) -> Iterator[Callable[..., Writer]]:
     made = []
 
     def _make(**options: Any) -> Writer:
-        writer = make_writer(path, told.append, **options)
+        writer = make_writer(path, told.append, KINDS, **options)
         made.append(writer)
         return writer
 
@@ -303,16 +268,33 @@ def test_a_closed_writer_says_what_it_does_not_take(writer: Writer, path: Path, 
 # -- trouble with the file
 
 
-@pytest.mark.usefixtures("quick")
-def test_a_locked_file_delays_the_writer_only(writer: Writer, path: Path, told: Told) -> None:
-    writer.submit(Row(0))
+def median_and_longest(act: Callable[[int], object], count: int) -> tuple[float, float]:
+    taken = []
+    for number in range(count):
+        begun = time.perf_counter()
+        act(number)
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken), max(taken)
+
+
+def test_a_locked_file_delays_the_writer_only(
+    writer: Writer, path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for half a minute; here everything is shorter, and calls are compared with calls."""
+    busy_s = 0.5
+    monkeypatch.setattr(db, "BUSY_TIMEOUT_MS", int(busy_s * 1000))
+    monkeypatch.setattr(module, "_RETRY_S", (0.02, 0.05))
+    usual, _ = median_and_longest(lambda number: writer.submit(Row(number)), 300)
+    writer.submit(begin("a" * 32))
+    point, _ = median_and_longest(lambda i: writer.add_point("a" * 32, "m", 1.0, i, 0), 5_000)
     writer.flush()
     with locked(path):
-        slowest = 0.0
-        for number in range(1, 301):
-            begun = time.perf_counter()
-            writer.submit(Row(number))
-            slowest = max(slowest, time.perf_counter() - begun)
+        locked_point, longest_point = median_and_longest(
+            lambda i: writer.add_point("a" * 32, "m", 1.0, 5_000 + i, 0), 100_000
+        )
+        locked_usual, longest = median_and_longest(
+            lambda number: writer.submit(Row(300 + number)), 300
+        )
         wait_for(lambda: bool(told))
         with pytest.raises(StoreError, match="is locked by another process"):
             writer.flush(1)
@@ -320,9 +302,13 @@ def test_a_locked_file_delays_the_writer_only(writer: Writer, path: Path, told: 
             writer.call(Row(-1))  # taken back: an answer that came later would surprise
         assert caught.value.hint is not None
         assert "by itself" in caught.value.hint
-    assert slowest < 0.05
+        assert writer.journal._memory_bytes == 0  # what waits, waits in a file
+    assert locked_usual < 10 * usual
+    assert locked_point < 10 * point
+    assert max(longest, longest_point) < busy_s  # nobody waited for the lock
     wait_for(lambda: not writer.journal.waiting)
-    assert rows(path) == list(range(301))
+    assert rows(path) == list(range(600))
+    assert steps_of(path, "a" * 32, "m") == list(range(105_000))
     assert len(told) == 1
     assert "is locked by another process. Training goes on; what is tracked waits" in told[0]
 
@@ -361,7 +347,7 @@ def test_a_file_that_was_damaged(path: Path, make: Callable[..., Writer], told: 
 @pytest.mark.usefixtures("quick")
 def test_a_folder_that_is_not_there(tmp_path: Path, told: Told) -> None:
     folder = tmp_path / "later"
-    writer = make_writer(folder / "nbtrack.db", told.append)
+    writer = make_writer(folder / "nbtrack.db", told.append, KINDS)
     writer.submit(Row(1))
     with pytest.raises(StoreError, match=r"The directory of the database .* does not exist") as e:
         writer.flush()
@@ -376,7 +362,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path, told: Told) -> None:
 @pytest.mark.usefixtures("quick")
 def test_a_folder_that_is_a_file(tmp_path: Path, told: Told) -> None:
     (tmp_path / "file").write_text("")
-    writer = make_writer(tmp_path / "file" / "nbtrack.db", told.append)
+    writer = make_writer(tmp_path / "file" / "nbtrack.db", told.append, KINDS)
     writer.submit(Row(1))
     with pytest.raises(StoreError, match="is a file, not a folder"):
         writer.flush()
@@ -440,7 +426,7 @@ def test_a_file_that_goes_away_under_us(
     assert reader.rows("SELECT number FROM rows")[0][0] == 1
     if how == "replaced":
         other = tmp_path / "other.db"
-        second = make_writer(other, told.append)
+        second = make_writer(other, told.append, KINDS)
         second.submit(Row(7))
         second.close()
         other.replace(path)
@@ -475,6 +461,8 @@ def test_records_that_fill_the_memory(
         with pytest.raises(StoreError, match="is locked"):
             writer.call(Row(9, nbytes=600_000))
     assert writer.journal._memory_bytes == 0  # what waits, waits in a file
+    (kept,) = pending(path)
+    assert kept.stat().st_size < FRAMES_AT + 2**20
     settings.reset("max_pending_mb")
     wait_for(lambda: not writer.journal.waiting)
     assert rows(path) == [0, 1]
@@ -527,6 +515,45 @@ def test_child_logs_its_own_rows_only(writer: Writer, path: Path) -> None:
     writer.submit(Row(2))
     writer.flush()
     assert sorted(rows(path)) == [0, 1, 2, 100]
+    assert_intact(path)
+
+
+@needs_fork
+@forks
+def test_child_has_a_journal_and_a_session_of_its_own(writer: Writer, path: Path) -> None:
+    writer.submit(begin("a" * 32))
+    writer.flush()
+    with locked(path):
+        for step in range(1_000):
+            writer.add_point("a" * 32, "m", 1.0, step, 0)
+        (own,) = pending(path)
+        before = own.read_bytes()
+        ready = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                for step in range(1_000, 1_500):
+                    writer.add_point("a" * 32, "m", 1.0, step, 0)
+                writer.submit(Row(1))
+                os.write(ready[1], str(writer.journal.path).encode())
+                time.sleep(60)
+            finally:
+                os._exit(1)
+        of_child = Path(os.read(ready[0], 1000).decode())
+        assert sorted(pending(path)) == sorted([own, of_child])
+        assert own.read_bytes() == before
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    for end in ready:
+        os.close(end)
+    writer.flush()
+    writer.close()
+    second = make_writer(path, pytest.fail, KINDS)
+    second.flush()  # what the child left is brought in by the next one
+    second.close()
+    assert steps_of(path, "a" * 32, "m") == list(range(1_500))
+    assert rows(path) == [1]
+    assert pending(path) == []
     assert_intact(path)
 
 
@@ -616,8 +643,8 @@ def test_forks_while_other_threads_read_and_write(writer: Writer, path: Path, to
     assert told == []
 
 
-@needs_fork
-def test_a_forked_worker_of_multiprocessing_loses_nothing(path: Path) -> None:
+@pytest.mark.parametrize("method", [pytest.param("fork", marks=needs_fork), "spawn"])
+def test_a_worker_of_multiprocessing_loses_nothing(path: Path, tmp_path: Path, method: str) -> None:
     script = """
         import multiprocessing, sys
         from pathlib import Path
@@ -629,14 +656,23 @@ def test_a_forked_worker_of_multiprocessing_loses_nothing(path: Path) -> None:
 
         if __name__ == "__main__":
             with Client(sys.argv[1]).start_run("parent"):
-                context = multiprocessing.get_context("fork")
+                context = multiprocessing.get_context(sys.argv[2])
                 workers = [context.Process(target=work, args=(i,)) for i in range(3)]
                 for worker in workers:
                     worker.start()
                 for worker in workers:
                     worker.join()
     """
-    run_script(script, path)
+    # A worker that is spawned imports the main module: it has to be a file.
+    module = tmp_path / "main.py"
+    module.write_text(textwrap.dedent(script))
+    run_script(
+        "import runpy, sys; runpy.run_path(sys.argv.pop(1), run_name='__main__')",
+        module,
+        path,
+        method,
+    )
+    assert pending(path) == []
     conn = sqlite3.connect(path)
     found = conn.execute(
         "SELECT run_name, status, pid FROM runs JOIN sessions USING (session_id) ORDER BY 1"
@@ -650,23 +686,6 @@ def test_a_forked_worker_of_multiprocessing_loses_nothing(path: Path) -> None:
 
 
 # -- other processes
-
-
-def start_script(script: str, *args: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script), *map(str, args)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def run_script(script: str, *args: object) -> str:
-    process = start_script(script, *args)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    return out
 
 
 LIVES = """
@@ -754,7 +773,7 @@ def test_what_is_queued_is_written_at_exit(path: Path) -> None:
 @pytest.mark.usefixtures("quick")
 def test_a_log_that_was_deleted_is_told_and_not_written_to(path: Path, told: Told) -> None:
     """Whoever copies the file within the kernel drops the locks that SQLite holds for it."""
-    writer = make_writer(path, told.append)
+    writer = make_writer(path, told.append, KINDS)
     writer.submit(Row(1))
     writer.flush()
     path.read_bytes()  # a copy
@@ -778,7 +797,7 @@ def test_the_heart_beats_also_while_records_come_without_a_pause(
 ) -> None:
     beats: list[float] = []
     monkeypatch.setattr(module.sessions, "beat", lambda *_: beats.append(time.monotonic()))
-    writer = make_writer(path, pytest.fail, beat_s=0.05)
+    writer = make_writer(path, pytest.fail, KINDS, beat_s=0.05)
     end = time.monotonic() + 0.6
     while time.monotonic() < end:
         writer.submit(Row(1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from nbtrack.store.search.fields import DATASET, KEYED, Attribute, Searched
@@ -97,5 +96,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str | None:
+    import difflib  # only an error needs it
+
     close = difflib.get_close_matches(name[:50].lower(), [*known], 1, 0.7)
     return f"Do you mean {close[0]}?" if close else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nbtrack.store.search.fields import EXPERIMENTS, RUNS
@@ -140,8 +140,8 @@ class _Layout:
     """Where the fields of what is searched are."""
 
     source: str
-    key: str  # of its rows, and of the tables beside it
-    alias: str
+    row: str  # which row it is
+    key: str  # what that is called in the tables beside it
     tags: str
     columns: Mapping[str, _Column | _Rows]
     default: Sequence[str]
@@ -150,8 +150,8 @@ class _Layout:
 
 _RUNS = _Layout(
     "runs r JOIN experiments x ON x.experiment_id = r.experiment_id",
+    "r.run_no",
     "run_no",
-    "r",
     "tags",
     {
         "run_id": _Column("r.run_id"),
@@ -177,8 +177,8 @@ _RUNS = _Layout(
 )
 _EXPERIMENTS = _Layout(
     "experiments x",
+    "x.experiment_id",
     "experiment_id",
-    "x",
     "experiment_tags",
     {
         "name": _Column("x.name"),
@@ -186,7 +186,7 @@ _EXPERIMENTS = _Layout(
         "creation_time": _Column("x.creation_time"),
         "last_update_time": _Column("x.last_update_time"),
     },
-    ("x.creation_time DESC", "x.experiment_id"),
+    ("x.creation_time DESC", "x.experiment_id DESC"),
     ("x.experiment_id DESC",),
 )
 
@@ -214,8 +214,7 @@ def _place(field: Field, layout: _Layout, alias: str) -> _Column | _Rows:
 
 def _keyed(field: Field, layout: _Layout, alias: str) -> _Rows:
     """Return where a param, a tag or a metric is."""
-    key = f"{layout.alias}.{layout.key}"
-    link = f"{alias}.{layout.key} = {key} AND {alias}.key = ?"
+    link = f"{alias}.{layout.key} = {layout.row} AND {alias}.key = ?"
     if field.entity is not Entity.METRIC:
         table = "params" if field.entity is Entity.PARAM else layout.tags
         return _Rows(table, alias, Sql(link, (field.key,)), "value")
@@ -258,14 +257,9 @@ def _compare(node: Comparison, layout: _Layout, driver: Field | None) -> Sql:
         return test
     test = Sql("1") if node.value is None else _test(node, f"f.{place.column}", place.nan)
     if place.column == "last" and _is_ordered(node) and driver is None:
-        # An index has these values, so a list of the runs is cheap; the plus keeps SQLite from
-        # going through the list instead of through the runs in their order.
-        row = f"{layout.alias}.{layout.key}"
-        return Sql(
-            f"+{row} IN (SELECT f.{layout.key} FROM metrics f WHERE f.key = ? AND {test.text})",
-            (node.field.key, *test.args),
-        )
-    found = _exists(place, test)
+        found = _listed(place, test, layout)
+    else:
+        found = _exists(place, test)
     if node.field.literal_first:
         found = _literal_first(node, layout, found)
     return Sql(f"NOT {found.text}", found.args) if node.operator == "IS NULL" else found
@@ -277,22 +271,34 @@ def _is_ordered(node: Comparison) -> bool:
 
 
 def _exists(rows: _Rows, test: Sql) -> Sql:
-    condition = rows.link.text if test.text == "1" else f"{rows.link.text} AND {test.text}"
+    """Return: one of the rows passes, looked up for each row that is found."""
     return Sql(
-        f"EXISTS (SELECT 1 FROM {rows.table} {rows.alias} WHERE {condition})",
+        f"EXISTS (SELECT 1 FROM {rows.table} {rows.alias} WHERE {rows.link.text} AND {test.text})",
         (*rows.link.args, *test.args),
+    )
+
+
+def _listed(rows: _Rows, test: Sql, layout: _Layout) -> Sql:
+    """Return the same as `_exists`, with all that pass listed beforehand.
+
+    For the last values of a metric the list comes from an index. The plus keeps SQLite from going
+    through the list instead of through the runs in their order.
+    """
+    return Sql(
+        f"(+{layout.row} IN (SELECT f.{layout.key} FROM {rows.table} f"
+        f" WHERE f.key = ? AND {test.text}))",
+        (rows.link.args[-1], *test.args),
     )
 
 
 def _literal_first(node: Comparison, layout: _Layout, found: Sql) -> Sql:
     """Return: a metric of the very name passes, or there is none and the aggregate passes."""
-    literal = _literal(node.field)
-    rows = _keyed(literal, layout, "f")
+    rows = _keyed(_literal(node.field), layout, "f")
     test = Sql("1") if node.value is None else _test(node, "f.last", nan=True)
-    passes, there = _exists(rows, test), _exists(rows, Sql("1"))
+    passes, there = _listed(rows, test, layout), _listed(rows, Sql("1"), layout)
     return Sql(
-        f"({passes.text} OR (NOT {there.text} AND {found.text}))",
-        (*passes.args, *there.args, *found.args),
+        f"({passes.text} OR ({found.text} AND NOT {there.text}))",
+        (*passes.args, *found.args, *there.args),
     )
 
 
@@ -346,6 +352,8 @@ def _select(node: Node, terms: Sequence[OrderTerm], layout: _Layout) -> Selectio
     for tie in layout.ties if terms else layout.default:
         if tie.removesuffix(" DESC") not in said:
             order.append(Sql(tie))
+    if driver:  # what else is looked up for a metric's row needs no row of its run yet
+        layout = replace(layout, row=f"o0.{layout.key}")
     where = _condition(node, layout, driver)
     return Selection(_joined(" ", joins), where, _joined(", ", order))
 

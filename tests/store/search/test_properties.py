@@ -23,7 +23,7 @@ from nbtrack.store.search.tree import (
     OrderTerm,
 )
 
-KEYS = ["acc", "x", "x.min", "a b", "größe", "it's", 'q"q', "`", "min", "a.b", "日本"]
+KEYS = ["acc", "x", "x.min", "x.last", "a b", "größe", "it's", 'q"q', "`", "min", "a.b", "日本"]
 TEXTS = ["", "a", "A", "ab", "aß", "Aẞ", "é", "É", "it's", '"', "%", "_", "[a]*?", "a\nb", "日本"]
 PATTERNS = ["%", "_", "a%", "%B", "_b", "%é", "AS%", "[a]%", "%*?", "a_b", "ß", "%ß%", "__%", ""]
 REGEXES = ["^a", "b$", ".", "[A-Z]", "a|é", "(?i)ß", "", r"\*\?"]
@@ -230,7 +230,7 @@ def passes(node: Node, number: int, case: Any) -> bool:
 
 
 def in_order(terms: Sequence[OrderTerm], runs: list[tuple[int, Any]]) -> list[int]:
-    runs = sorted(runs, key=lambda run: (-run[1].start_time, run[0]))
+    runs = sorted(runs, key=lambda run: (-run[1].start_time, -run[0]))
     for term in reversed(terms):
         choose = max if term.descending else min
         numbers, nans, missing = [], [], []
@@ -292,6 +292,7 @@ def test_sql_finds_what_the_rules_say(
 def test_going_through_the_index_of_a_metric_finds_the_same(
     database: Any,
     case: Callable[..., Any],
+    *,
     operator: str,
     other: Node,
     descending: bool,

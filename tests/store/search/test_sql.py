@@ -25,7 +25,7 @@ def runs(filled: Callable[..., Any], case: Callable[..., Any]) -> Any:
         case("d", {"acc": 0.75}, {}, {"t": "GRÖSSE"}, (("iris", "d1", "train"),), start_time=4),
         case(
             "e",
-            {},
+            {"twin": -1, "twin.last": 1},
             {"a b": "it's"},
             {},
             (("iris", "d1", "train"), ("wine", "d2", "eval")),
@@ -66,6 +66,8 @@ def runs(filled: Callable[..., Any], case: Callable[..., Any]) -> Any:
         ("metrics.loss.first = 3", "a"),
         ("metrics.loss.last = 2", "a"),
         ("metrics.loss.count >= 2", "ba"),
+        ("metrics.twin.last > 0", "e"),
+        ("metrics.twin.last IS NULL", "dcba"),
         ("params.model = 'm1'", "a"),
         ("params.model != 'm1'", "cb"),
         ("NOT params.model = 'm1'", "edcb"),
@@ -138,15 +140,17 @@ def test_order(runs: Any, order: list[str], names: str) -> None:
     assert "".join(runs.runs(None, *order)) == names
 
 
-def test_ties_are_by_start_and_id(filled: Callable[..., Any], case: Callable[..., Any]) -> None:
+def test_ties_are_by_start_and_by_who_came_last(
+    filled: Callable[..., Any], case: Callable[..., Any]
+) -> None:
     database = filled(case("a", start_time=5), case("b", start_time=7), case("c", start_time=5))
-    assert database.runs(None, "status") == database.runs() == ["b", "a", "c"]
+    assert database.runs(None, "status") == database.runs() == ["b", "c", "a"]
 
 
 def test_experiments(database: Any) -> None:
     database.add_experiment(1, "alpha", 10**13, {"team": "x"})
     database.add_experiment(20, "Alpha beta", 10**13, {"team": "y", "a b": "1"})
-    assert database.experiments() == ["alpha", "Alpha beta", "Default"]
+    assert database.experiments() == ["Alpha beta", "alpha", "Default"]
     assert database.experiments(None, "creation_time DESC") == ["Alpha beta", "alpha", "Default"]
     assert database.experiments("name ILIKE 'alpha%'", "name") == ["Alpha beta", "alpha"]
     assert database.experiments("tags.team = 'x'") == ["alpha"]
