@@ -95,7 +95,7 @@ def settings() -> str:
 def views() -> str:
     """One line for each view that SQL sees."""
     return "\n".join(
-        f"- `{view.name}`: {view.about.rstrip('.')}: {', '.join(name for name, *_ in view.columns)}."
+        f"- `{view.name}`: {view.about.rstrip('.')}: {', '.join(row[0] for row in view.columns)}."
         for view in VIEWS
     )
 

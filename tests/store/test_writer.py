@@ -666,12 +666,7 @@ def test_a_worker_of_multiprocessing_loses_nothing(path: Path, tmp_path: Path, m
     # A worker that is spawned imports the main module: it has to be a file.
     module = tmp_path / "main.py"
     module.write_text(textwrap.dedent(script))
-    run_script(
-        "import runpy, sys; runpy.run_path(sys.argv.pop(1), run_name='__main__')",
-        module,
-        path,
-        method,
-    )
+    subprocess.run([sys.executable, module, path, method], check=True, timeout=60)
     assert pending(path) == []
     conn = sqlite3.connect(path)
     found = conn.execute(
