@@ -175,7 +175,7 @@ def test_without_a_database(workdir: Path, args: list[str]) -> None:
     [
         (["runs", "show", "unknown"], "There is no run 'unknown'."),
         (["runs", "show", "%"], "There is no run '%'."),
-        (["runs", "show", ""], "'' is no run."),
+        (["runs", "show", ""], "There is no run ''."),
         (["runs", "list", "--experiment", "none"], "There is no experiment 'none'."),
         (["models", "register", "first", "a/b"], "'a/b' is no name for a registered model."),
         (["models", "register", "unknown", "x"], "There is no run 'unknown'."),
