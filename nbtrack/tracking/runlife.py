@@ -51,6 +51,7 @@ class RunLife:
         self._add_point = workspace.store.log_metric
         self._experiment_id = experiment_id
         self._system: Any = None
+        self._is_resumed = False
         self.path = workspace.path
         self.run_id = run_id
         self.run_name = run_name
@@ -180,7 +181,8 @@ class RunLife:
         """Go on with a run that has ended: it is RUNNING again."""
         cell = current_cell()
         self.execution_id = None if cell is None else cell.execution_id  # its card is there
-        self.status, self.end_time, self._system = RunStatus.RUNNING, None, None
+        self.status, self.end_time = RunStatus.RUNNING, None
+        self._system, self._is_resumed = None, True
         self._workspace.store.update_run(self.run_id, status=RunStatus.RUNNING)
         self._changed()
 
@@ -216,8 +218,8 @@ class RunLife:
         """
         from nbtrack.tracking.system_metrics import PREFIX, SystemMetrics
 
-        had = [key for key in self.metrics if key.startswith(PREFIX)]
-        summaries = self.data.summaries if had else {}
+        had = self.data.summaries.values() if self._is_resumed else ()
+        steps = [metric.last_step for metric in had if metric.key.startswith(PREFIX)]
 
         # Not `log_metrics`: a card is no place for these, nor the thread one to draw it in.
         def log(metrics: Mapping[str, float], step: int) -> None:
@@ -230,7 +232,7 @@ class RunLife:
             settings.system_metrics_interval,
             settings.system_metrics_samples,
             node_id=settings.system_metrics_node_id or None,
-            first_step=max((summaries[key].last_step for key in had), default=-1) + 1,
+            first_step=max(steps, default=-1) + 1,
         )
         watch.start()
         self._system = watch
