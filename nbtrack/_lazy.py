@@ -7,6 +7,7 @@ gets the ``__getattr__`` and ``__dir__`` that serve it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
@@ -41,7 +42,10 @@ def attach(
         module = names.get(name)
         if module is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(module, package), name)
+        value = getattr(import_module(module, package), name)
+        # Kept, or a training loop would come by here each time it says ``nbtrack.log_metric``.
+        setattr(sys.modules[package], name, value)
+        return value
 
     def __dir__() -> list[str]:
         return sorted(names)

@@ -128,12 +128,16 @@ class ActiveRun(RunLife, RunFiles):
         """Add a point to each of several metrics; none, if one of them cannot be."""
         at = now_ms() if timestamp is None else to_int("timestamp", timestamp)
         place = 0 if step is None else to_int("step", step)
-        values = {(name := to_key(key)): to_float(name, value) for key, value in metrics.items()}
+        values = {
+            (name := to_key(key)): value if type(value) is float else to_float(name, value)
+            for key, value in metrics.items()
+        }
         for key, value in values.items():
             self._add_point(self.run_id, key, value, place, at)
         if values:
             self.metrics |= values
-            self._changed()
+            if events.listeners:
+                self._changed()
 
     def set_tag(self, key: str, value: object) -> None:
         """Set a tag. A key that is there is overwritten."""
