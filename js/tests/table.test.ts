@@ -177,7 +177,11 @@ describe("columns", () => {
 describe("the filter", () => {
   const runs = [
     run("a", { run_name: "Calm Otter", params: { max_depth: "3" }, models: [MODEL] }),
-    run("b", { run_name: "brave crane", metrics: { auc: metric(0.5) }, tags: { team: "x y" } }),
+    run("b", {
+      run_name: "brave crane",
+      metrics: { auc: metric(0.5) },
+      tags: { team: "x y", "mlflow.user": "root" },
+    }),
     run("c", { registered: [{ name: "iris", version: 2 }], error: "ValueError: boom" }),
   ];
   const found = (text: string) => filterRuns(runs, text).map((row) => row.run_id);
@@ -189,6 +193,11 @@ describe("the filter", () => {
     expect(found("auc")).toEqual(["b"]);
     expect(found("iris v2")).toEqual(["c"]);
     expect(found("boom")).toEqual(["c"]);
+    expect(found("team=x")).toEqual(["b"]);
+  });
+
+  it("leaves out the bookkeeping that every run has", () => {
+    expect(found("root")).toEqual([]);
   });
 
   it("wants every word, and keeps all runs without one", () => {

@@ -31,7 +31,7 @@ def test_one_handle_for_all_who_write(client: Client) -> None:
         client.log_metric(run.run_id, "m", 1)
         assert run.metrics == {"m": 1.0}
     client.set_terminated("r", "FAILED")
-    assert client.get_run("r").info.status == "FINISHED"  # the first end counts
+    assert client.get_run("r").info.status == "FAILED"  # the last word counts
 
 
 def test_a_stored_run_is_attached(client: Client) -> None:
@@ -272,3 +272,15 @@ def test_what_contradicts_a_known_run(default: Client) -> None:
         nbtrack.start_run("x", experiment_id="7")
     with pytest.raises(InvalidParameterError, match="has the parent None, and not y"):
         nbtrack.start_run("x", parent_run_id="y")
+
+
+def test_experiments_of_a_database_that_is_not_there_yet(tmp_path: Path) -> None:
+    client = Client(tmp_path / "none.db")
+    assert client.get_experiment("0").name == "Default"
+    assert client.get_experiment_by_name("Default").experiment_id == "0"  # type: ignore[union-attr]
+    assert client.get_experiment_by_name("other") is None
+    assert [x.name for x in client.search_experiments()] == ["Default"]
+    assert client.search_experiments(ViewType.DELETED_ONLY) == []
+    assert not client.path.exists()
+    with pytest.raises(NotFoundError, match="There is no database"):
+        client.get_experiment("1")

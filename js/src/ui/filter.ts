@@ -26,7 +26,10 @@ function haystackOf(run: RunRow): string {
     run.error ?? "",
     ...Object.entries(run.params).map(([key, value]) => `${key}=${value}`),
     ...Object.entries(run.metrics).map(([key, summary]) => `${key}=${summary.last}`),
-    ...Object.entries(run.tags).map(([key, value]) => `${key}=${value}`),
+    // Not the bookkeeping: who is looked for by "local" or "root" is not every run.
+    ...Object.entries(run.tags)
+      .filter(([key]) => !key.startsWith("mlflow."))
+      .map(([key, value]) => `${key}=${value}`),
     ...run.models.map((model) => `${model.flavor} ${model.model_class}`),
     ...run.registered.map((model) => `${model.name} v${model.version}`),
   ];

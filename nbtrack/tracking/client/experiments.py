@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nbtrack.errors import InvalidParameterError
-from nbtrack.settings import settings
+from nbtrack.settings import Settings, settings
 from nbtrack.tracking.client.base import ClientBase
 from nbtrack.tracking.paging import PagedList, page, view_type
+from nbtrack.tracking.runlife import now_ms
 from nbtrack.tracking.values import to_texts
 from nbtrack.types import Experiment, ExperimentQuery, LifecycleStage, ViewType
+
+_FIRST = "0"  # id of the experiment that every database has
+
+
+def _default() -> Experiment:
+    """Return the experiment that a database will begin with, where there is none yet."""
+    now = now_ms()
+    return Experiment(_FIRST, Settings.experiment.default, LifecycleStage.ACTIVE, now, now)
 
 
 class Experiments(ClientBase):
@@ -47,11 +56,15 @@ class Experiments(ClientBase):
         NotFoundError
             There is none with that id.
         """
+        if str(experiment_id) == _FIRST and self._is_empty():
+            return _default()
         return self._workspace.store.get_experiment(str(experiment_id))
 
     def get_experiment_by_name(self, name: str) -> Experiment | None:
         """Return the experiment of that name, in the trash or not; None if there is none."""
-        return None if self._is_empty() else self._workspace.store.get_experiment_by_name(name)
+        if self._is_empty():
+            return _default() if name == Settings.experiment.default else None
+        return self._workspace.store.get_experiment_by_name(name)
 
     def search_experiments(
         self,
@@ -88,7 +101,8 @@ class Experiments(ClientBase):
             return self._workspace.store.search_experiments(query)
 
         if self._is_empty():
-            return PagedList()
+            is_seen = not filter_string and view is not ViewType.DELETED_ONLY
+            return PagedList([_default()] if is_seen else [])
         return page(search, 1000 if max_results is None else max_results, page_token)
 
     def delete_experiment(self, experiment_id: str) -> None:

@@ -179,7 +179,7 @@ class Runs(ClientBase):
     def set_terminated(
         self, run_id: str, status: str | None = None, end_time: int | None = None
     ) -> None:
-        """End a run; one that has ended stays as it is.
+        """End a run; one that has ended gets the new status and time.
 
         Parameters
         ----------
@@ -193,7 +193,9 @@ class Runs(ClientBase):
         NotFoundError, InvalidParameterError
             There is no such run; it is in the trash; no run can end with that.
         """
-        self.handle(run_id).end(status or RunStatus.FINISHED, end_time=end_time)
+        run = self.handle(run_id)
+        run.end_time = None  # here the last end counts: somebody asks for it by name
+        run.end(status or RunStatus.FINISHED, end_time=end_time)
 
     def update_run(self, run_id: str, status: str | None = None, name: str | None = None) -> None:
         """Change the status or the name of a run.
