@@ -12,8 +12,9 @@ import click
 from nbtrack import htmlview
 from nbtrack._version import __version__
 from nbtrack.datasource import DataSource, model_json, run_json
-from nbtrack.errors import NbtrackError
+from nbtrack.errors import InvalidParameterError, NbtrackError
 from nbtrack.settings import Settings, settings
+from nbtrack.store.views import describe_views
 from nbtrack.tracking import Client
 
 
@@ -52,6 +53,12 @@ _json_option: Callable[..., Any] = click.option(
 )
 
 
+def _show_views(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(describe_views())
+        ctx.exit()
+
+
 @main.group()
 def runs() -> None:
     """Look at runs."""
@@ -60,11 +67,28 @@ def runs() -> None:
 @runs.command("list")
 @click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True)
 @click.option("--experiment", "experiments", multiple=True, help="Only this one; may be repeated.")
+@click.option("--filter", "filter_string", default="", help="Such as 'metrics.acc > 0.9'.")
+@click.option(
+    "--order-by", "order_by", multiple=True, help="Such as 'metrics.acc DESC'; may be repeated."
+)
 @_json_option
 @click.pass_obj
-def list_runs(db: str | None, count: int, experiments: tuple[str, ...], as_json: bool) -> None:
-    """List the runs, newest first."""
-    found = _client(db).search_runs(experiment_names=experiments or None, max_results=count)
+def list_runs(
+    db: str | None,
+    *,
+    count: int,
+    experiments: tuple[str, ...],
+    filter_string: str,
+    order_by: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """List the runs, newest first or in another order."""
+    found = _client(db).search_runs(
+        filter_string=filter_string,
+        max_results=count,
+        order_by=order_by,
+        experiment_names=experiments or None,
+    )
     if as_json:
         click.echo(json.dumps([run_json(run, []) for run in found], indent=1))
         return
@@ -94,6 +118,34 @@ def list_runs(db: str | None, count: int, experiments: tuple[str, ...], as_json:
 def show_run(db: str | None, run: str) -> None:
     """Print all that is known of a RUN (id, beginning of an id, or name) as JSON."""
     click.echo(json.dumps(DataSource(_client(db)).run_details(run), indent=1))
+
+
+@main.command("sql")
+@click.argument("query")
+@click.option(
+    "--views",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_views,
+    help="Print the views and their columns.",
+)
+@_json_option
+@click.pass_obj
+def run_sql(db: str | None, query: str, as_json: bool) -> None:
+    """Print what a SELECT gives: QUERY reads the views runs, params, metrics ..."""
+    frame = _client(db).sql(query)
+    if as_json:
+        if not frame.columns.is_unique:
+            raise InvalidParameterError(
+                f"Two columns of {query!r} have the same name.", hint="Name them by AS."
+            )
+        click.echo(frame.to_json(orient="records", indent=1))
+        return
+    rows = [
+        ["–" if value is None else str(value) for value in row] for row in frame.values.tolist()
+    ]
+    click.echo(htmlview.text_table(rows, [str(name) for name in frame.columns]))
 
 
 @main.group()

@@ -252,7 +252,7 @@ class Settings:
         "NBTRACK_MAX_PENDING_MB",
         1024,
         _parse_size,
-        "Memory that records may take while the database cannot be written, in megabytes.",
+        "What may wait in the journal, while the database cannot be written, in megabytes.",
     )
 
     def __init__(self) -> None:

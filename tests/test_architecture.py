@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
     ("errors", "types", "settings", "packing", "_lazy", "_version"),
-    ("db", "migrations"),
+    ("db", "migrations", "entities", "exceptions"),
     ("store", "artifacts", "models", "provenance", "media", "data"),
     ("registry",),
     ("tracking",),

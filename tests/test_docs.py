@@ -19,6 +19,7 @@ import nbtrack
 from nbtrack.cli import main
 from nbtrack.ipython.magics import build_parser
 from nbtrack.settings import Settings
+from nbtrack.store.views import VIEWS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -84,16 +85,26 @@ def settings() -> str:
     """A table of all settings."""
     rows = ["| name | environment | default | meaning |", "| --- | --- | --- | --- |"]
     rows += [
-        f"| `{row.name}` | `{row.env}` | `{row.default!r}` | {row.help} |"
+        f"| `{row.name}` | {variables} | `{row.default!r}` | {row.help} |"
         for row in Settings.table()
+        for variables in ["<br>".join(f"`{name}`" for name in (row.env, *row.also))]
     ]
     return "\n".join(rows)
+
+
+def views() -> str:
+    """One line for each view that SQL sees."""
+    return "\n".join(
+        f"- `{view.name}`: {view.about.rstrip('.')}: {', '.join(row[0] for row in view.columns)}."
+        for view in VIEWS
+    )
 
 
 BLOCKS = {
     "functions": functions,
     "magics": magics,
     "commands": commands,
+    "views": views,
     "settings": settings,
 }
 
@@ -117,6 +128,7 @@ def test_blocks_name_everything() -> None:
     assert "report [--title TITLE] [PATH]" in magics()
     assert "nbtrack runs list" in commands()
     assert "NBTRACK_DB" in settings()
+    assert "`metric_history`" in views()
 
 
 @pytest.mark.parametrize(

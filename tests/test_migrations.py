@@ -136,7 +136,6 @@ def the_store(path: Path) -> SqliteStore:
 
     class NoSink:
         def flush(self, timeout: float = 10.0) -> None: ...
-
         def add_point(self, *point: object) -> None: ...
 
     return SqliteStore(NoSink(), Reader(path), lambda *_: True)  # type: ignore[arg-type]

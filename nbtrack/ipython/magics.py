@@ -60,7 +60,15 @@ def build_parser() -> argparse.ArgumentParser:
 
     runs = commands.add_parser("runs", help="list the runs, newest first")
     runs.add_argument("-n", type=_positive, default=20, help="how many (default: 20)")
+    runs.add_argument("--filter", default="", metavar="FILTER", help="such as 'metrics.acc > 0.9'")
+    runs.add_argument(
+        "--order-by", action="append", metavar="KEY", help="such as 'metrics.acc DESC'; repeatable"
+    )
     runs.set_defaults(function=_runs)
+
+    sql = commands.add_parser("sql", help="read the database by SQL: runs, params, metrics ...")
+    sql.add_argument("query", metavar="SELECT", help="one SELECT, as it is")
+    sql.set_defaults(function=_sql)
 
     models = commands.add_parser("models", help="list the registered models")
     models.set_defaults(function=_models)
@@ -86,7 +94,7 @@ class NbtrackMagics(Magics):
 
     @line_magic
     def nbtrack(self, line: str) -> Any:
-        """Show runs and models: %nbtrack compare, runs, models, register, report, status."""
+        """Show runs and models: %nbtrack compare, runs, sql, models, register, report, status."""
         try:
             arguments = build_parser().parse_args(_split(line))
             function: Callable[[argparse.Namespace], Any] | None
@@ -103,6 +111,9 @@ class NbtrackMagics(Magics):
 
 
 def _split(line: str) -> list[str]:
+    command, _, rest = line.strip().partition(" ")
+    if command == "sql" and rest.strip() not in {"", "-h", "--help"}:
+        return ["sql", rest]  # the quotes in it are SQL's
     try:
         return shlex.split(line)
     except ValueError as error:
@@ -125,7 +136,15 @@ def _compare(arguments: argparse.Namespace) -> Any:
 def _runs(arguments: argparse.Namespace) -> Any:
     from nbtrack.tracking import fluent_search
 
-    return fluent_search.runs(max_results=arguments.n)
+    return fluent_search.runs(
+        max_results=arguments.n, filter_string=arguments.filter, order_by=arguments.order_by
+    )
+
+
+def _sql(arguments: argparse.Namespace) -> Any:
+    from nbtrack.tracking import fluent_search
+
+    return fluent_search.sql(arguments.query)
 
 
 def _models(_arguments: argparse.Namespace) -> Shown:

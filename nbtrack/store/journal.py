@@ -16,14 +16,13 @@ memory, which then is all that a kill takes away.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import mmap
 import os
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,9 +35,8 @@ from nbtrack.store.journal_file import (
     SLOTS_AT,
     START_AT,
     Frame,
-    encode_frame,
+    PendingFile,
     frames,
-    head,
     pending_folders,
     points_in,
     round_mark,
@@ -117,9 +115,7 @@ class Journal:
         self._on_fault = on_fault
         self._max_bytes = max_bytes
         self._lock = threading.RLock()
-        self._file: int | None = None
-        self.path: Path | None = None
-        self._map: mmap.mmap | None = None
+        self._file: PendingFile | None = None
         self._start_empty()
 
     def _start_empty(self) -> None:
@@ -132,15 +128,24 @@ class Journal:
         self._closed = False
         self._held = False  # the writer is in trouble: what waits is bounded
         self._opened = False
-        self._view: mmap.mmap | bytearray = bytearray()
+        self._view: mmap.mmap | bytearray = bytearray()  # head and slots
         self._base = 0  # ordinal of slot 0
         self._done_points = 0
         self._at = self._full = 0  # byte of the next slot, and of none
         self._mark = 1
-        self._end = self._read = FRAMES_AT  # of the frames in the file; of those the writer has
+        self._read = FRAMES_AT  # where in the file the frames begin that the database lacks
         self._memory: deque[Frame] = deque()  # frames that the file did not take
         self._memory_bytes = 0
         self._late: deque[tuple[str, Fields, tuple[bytes, ...]]] = deque()
+
+    @property
+    def path(self) -> Path | None:
+        """Where the file is, if there is one."""
+        return None if self._file is None else self._file.path
+
+    @property
+    def _end(self) -> int:
+        return self._read if self._file is None else self._file.end
 
     @property
     def points(self) -> int:
@@ -196,7 +201,7 @@ class Journal:
         """Show others, who may be on another machine, that this process is alive."""
         if self._file is not None:
             with contextlib.suppress(OSError):
-                os.utime(self._file)
+                os.utime(self._file.file)
 
     def hold(self, on: bool) -> None:
         """Bound what waits, as long as the database takes nothing."""
@@ -317,14 +322,10 @@ class Journal:
         """Write a frame behind the others; return whether the disk took it."""
         if self._file is None:
             return False
-        parts, size = encode_frame(number, kind, fields, blobs)
         try:
-            write_all(self._file, parts, self._end)
+            self._file.write(number, kind, fields, blobs)
         except OSError:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._file, self._end)
             return False
-        self._end += size
         return True
 
     # ------------------------------------------------------------- the writer's side
@@ -350,7 +351,7 @@ class Journal:
             last = self.records - len(memory)  # number of the last frame in the file
         batch = Batch(end=self._read)
         if self._file is not None:
-            for frame, place in frames(self._file, self._read, end):
+            for frame, place in frames(self._file.file, self._read, end):
                 batch.frames.append(frame)
                 batch.end = place
                 if len(batch.frames) >= max_frames:
@@ -371,8 +372,8 @@ class Journal:
         with self._alone():
             self._read = batch.end
             for _ in range(batch.from_memory):
-                frame = self._memory.popleft()
-                self._memory_bytes -= sum(map(len, frame.blobs)) + 200
+                frame = self._memory[0]
+                self._drop_from_memory()
                 if frame.kind == SERIES and self._file is not None:
                     self._unsaid[frame.fields[0]] = (frame.fields[1], frame.fields[2])
             self._say_unsaid()
@@ -387,7 +388,7 @@ class Journal:
                 with contextlib.suppress(OSError):
                     self._shrink(self._file)
 
-    def _shrink(self, file: int) -> None:
+    def _shrink(self, file: PendingFile) -> None:
         """Give the room of frames back, all of which the database has.
 
         Points may wait whose series were said in them. These are said again, behind the old frames
@@ -399,37 +400,26 @@ class Journal:
         self._ids = {name: series for name, series in self._ids.items() if series in used}
         if len(self._ids) < len(used):
             return  # some were forgotten since: the next time
-        again = self._end
+        again = file.end
         for name, series in self._ids.items():
-            self._say_again(series, *name)
-        size = self._end - again
-        self._read = self._end
+            file.write(0, SERIES, [series, *name])
+        size = file.end - again
+        self._read = file.end
         if size > again - FRAMES_AT:
             return
         struct.pack_into("=Q", self._view, START_AT, again)
-        write_all(file, [os.pread(file, size, again)], FRAMES_AT)
+        write_all(file.file, [os.pread(file.file, size, again)], FRAMES_AT)
         struct.pack_into("=Q", self._view, START_AT, FRAMES_AT)
-        self._end = self._read = FRAMES_AT + size
-        os.ftruncate(file, self._end)
+        file.end = self._read = FRAMES_AT + size
+        os.ftruncate(file.file, file.end)
 
     def _say_unsaid(self) -> None:
         """Write what series are whose frames the disk did not take when they were new."""
-        with contextlib.suppress(OSError):
-            while self._unsaid:
-                series = next(iter(self._unsaid))
-                self._say_again(series, *self._unsaid[series])
-                del self._unsaid[series]
-
-    def _say_again(self, series: int, run_id: str, key: str) -> None:
-        """Write what a series is once more, as a frame that is no new record.
-
-        Raises
-        ------
-        OSError
-            The disk did not take it.
-        """
-        if not self._write(0, SERIES, [series, run_id, key], ()):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        while self._unsaid and self._file is not None:
+            series, (run_id, key) = next(iter(self._unsaid.items()))
+            if not self._write(0, SERIES, [series, run_id, key], ()):
+                return
+            del self._unsaid[series]
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -448,70 +438,89 @@ class Journal:
         records = (self._read < self._end) + len(self._memory) + len(self._late)
         return records + self.points - self._done_points
 
+    def make_room(self) -> None:
+        """Bring what only memory has into a file: the own one, or one in another folder.
+
+        For the writer, while it takes nothing.
+        """
+        with self._alone():
+            while self._memory:
+                frame = self._memory[0]
+                if not self._write(frame.number, frame.kind, frame.fields, frame.blobs):
+                    break
+                self._drop_from_memory()
+            if self._memory or (self._file is None and self._done_points < self.points):
+                for folder in pending_folders(self._database):
+                    if (self.path is None or folder != self.path.parent) and self._move(folder):
+                        break
+
+    def _drop_from_memory(self) -> None:
+        frame = self._memory.popleft()
+        self._memory_bytes -= sum(map(len, frame.blobs)) + 200
+
+    def _move(self, folder: Path) -> bool:
+        """Go on with a file in another folder, which gets all that waits; return whether it did."""
+        try:
+            new = PendingFile.make(folder, self._database, self._identity())
+        except (OSError, ValueError):
+            return False
+        old = self._file
+        try:
+            # Noted anew, because they may have been said long ago.
+            said = self._unsaid | {series: name for name, series in self._ids.items()}
+            for series, name in said.items():
+                new.write(0, SERIES, [series, *name])
+            if old is not None:
+                new.take_over(old, self._read)
+            for frame in self._memory:
+                new.write(frame.number, frame.kind, frame.fields, frame.blobs)
+        except OSError:
+            new.close(remove=True)
+            return False
+        new.view[BASE_AT : BASE_AT + 8] = self._view[BASE_AT : BASE_AT + 8]
+        new.view[SLOTS_AT:] = self._view[SLOTS_AT:]
+        self._file, self._view, self._read = new, new.view, FRAMES_AT
+        self._memory.clear()
+        self._unsaid.clear()
+        self._memory_bytes = 0
+        if old is not None:
+            old.close(remove=True)
+        return True
+
     def close(self) -> Path | None:
         """Close the file, and remove it if the database has all of it; else return its path.
 
-        None, while `waiting` was not 0, means that the rest is lost: no disk took it.
+        What no disk takes is lost, and told.
         """
         with self._lock:
-            kept = self._rescue() if self.waiting else None
-            self._release()
-            if self.path is not None and kept is None:
-                self.path.unlink(missing_ok=True)
+            self._put_late()
+            left = self.waiting
+            self.make_room()
+            if self._memory:
+                self._on_fault(f"{_count(self._memory)} records and points")
+            kept = self.path if left else None
+            if self._file is not None:
+                self._file.close(remove=kept is None)
+                self._file = None
             self._start_empty()
-            self.path, self._closed = None, True
+            self._closed = True
             return kept
-
-    def _rescue(self) -> Path | None:
-        """Return a file that has what waits, also what only memory had; None if none can be made.
-
-        What the disk does not take is told.
-        """
-        batch = self.take(2**62)
-        if self._file is None:
-            slots = bytes(self._view)
-            for folder in pending_folders(self._database):
-                with contextlib.suppress(OSError, ValueError):
-                    self._make_file(folder, self._identity())
-                    break
-            if self._map is None:
-                return None
-            self._map[BASE_AT : BASE_AT + 8] = slots[BASE_AT : BASE_AT + 8]
-            self._map[SLOTS_AT:] = slots[SLOTS_AT:]
-            # What the series are may have been said long ago.
-            self._unsaid = {series: name for name, series in self._ids.items()}
-        self._say_unsaid()
-        left = batch.frames[len(batch.frames) - batch.from_memory :]
-        for i, frame in enumerate(left):
-            if not self._write(frame.number, frame.kind, frame.fields, frame.blobs):
-                self._on_fault(f"{len(left) - i} records")
-                break
-        return self.path
 
     def forget(self) -> None:
         """In the child of a fork: leave the parent its journal, and begin another one."""
-        self._release()
-        self.path = None
+        if self._file is not None:
+            self._file.close(remove=False)
+            self._file = None
         self._lock = threading.RLock()
         self._start_empty()
-
-    def _release(self) -> None:
-        if self._map is not None:
-            self._map.close()
-            self._map = None
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
-    # --------------------------------------------------------------------- the file
 
     def _open(self) -> None:
         if self._opened:
             return
         for folder in pending_folders(self._database):
-            # A ValueError: who writes has no room in the head.
             with contextlib.suppress(OSError, ValueError):
-                self._make_file(folder, self._identity())
+                self._file = PendingFile.make(folder, self._database, self._identity())
+                self._view = self._file.view
                 break
         else:
             self._view = bytearray(FRAMES_AT)
@@ -519,24 +528,10 @@ class Journal:
         self._full = FRAMES_AT
         self._begin_round(0)
 
-    def _make_file(self, folder: Path, identity: Mapping[str, Any]) -> None:
-        name = f"{self._database.name}-pending-{identity['session_id'][:16]}"
-        path = folder / name
-        if folder != self._database.parent:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = os.open(
-            path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600
-        )
-        try:
-            # Room on the disk now: writing to a page that finds none later kills the process.
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file, 0, FRAMES_AT)
-            else:
-                write_all(file, [bytes(FRAMES_AT)], 0)
-            os.pwrite(file, head(0, json.dumps(dict(identity)).encode()), 0)
-            self._map = self._view = mmap.mmap(file, FRAMES_AT)
-        except (OSError, ValueError):
-            os.close(file)
-            path.unlink(missing_ok=True)
-            raise
-        self._file, self.path = file, path
+
+def _count(frames_of: Iterable[Frame]) -> int:
+    """Return how many records and points frames have."""
+    return sum(
+        sum(map(len, frame.blobs)) // SLOT.size if frame.kind == POINTS else frame.kind != SERIES
+        for frame in frames_of
+    )

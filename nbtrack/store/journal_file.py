@@ -15,11 +15,14 @@ anywhere: what is read is bound by its size, and what does not fit ends the read
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
+import mmap
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +74,97 @@ class Frame:
     kind: str
     fields: Fields
     blobs: Sequence[bytes] = ()
+
+
+class PendingFile:
+    """A journal's file, as the process has it that writes it.
+
+    Attributes
+    ----------
+    path
+        Where it lies.
+    file
+        Its descriptor.
+    view
+        Head and slots, mapped into memory.
+    end
+        Where the next frame begins.
+    """
+
+    def __init__(self, path: Path, file: int, view: mmap.mmap) -> None:
+        self.path = path
+        self.file = file
+        self.view = view
+        self.end = FRAMES_AT
+
+    @classmethod
+    def make(cls, folder: Path, database: Path, identity: Mapping[str, Any]) -> PendingFile:
+        """Make the file of a session in a folder.
+
+        Raises
+        ------
+        OSError, ValueError
+            It cannot be made there; who writes has no room in the head.
+        """
+        path = folder / f"{database.name}-pending-{identity['session_id'][:16]}"
+        if folder != database.parent:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+        file = os.open(path, flags, 0o600)
+        try:
+            # Room on the disk now: writing to a page that finds none later kills the process.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file, 0, FRAMES_AT)
+            else:
+                write_all(file, [bytes(FRAMES_AT)], 0)
+            os.pwrite(file, head(0, json.dumps(dict(identity)).encode()), 0)
+            return cls(path, file, mmap.mmap(file, FRAMES_AT))
+        except (OSError, ValueError):
+            os.close(file)
+            path.unlink(missing_ok=True)
+            raise
+
+    def write(self, number: int, kind: str, fields: Fields, blobs: Sequence[bytes] = ()) -> None:
+        """Write a frame behind the others.
+
+        Raises
+        ------
+        OSError
+            The disk did not take it; the file is as it was.
+        TypeError, ValueError
+            JSON cannot hold the fields.
+        """
+        parts, size = encode_frame(number, kind, fields, blobs)
+        try:
+            write_all(self.file, parts, self.end)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self.file, self.end)
+            raise
+        self.end += size
+
+    def take_over(self, other: PendingFile, start: int) -> None:
+        """Write the frames of another file, from a place on, behind the own ones.
+
+        Raises
+        ------
+        OSError
+            The disk did not take them.
+        """
+        while start < other.end:
+            block = os.pread(other.file, min(_BLOCK, other.end - start), start)
+            if not block:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            write_all(self.file, [block], self.end)
+            start += len(block)
+            self.end += len(block)
+
+    def close(self, *, remove: bool) -> None:
+        """Close the file, and remove it."""
+        self.view.close()
+        os.close(self.file)
+        if remove:
+            self.path.unlink(missing_ok=True)
 
 
 def pending_folders(database: Path) -> list[Path]:

@@ -449,6 +449,7 @@ class Writer:
 
     def _note_trouble(self, error: NbtrackError) -> None:
         self.journal.hold(True)
+        self.journal.make_room()
         with self._changed:
             for call in self._calls:
                 call.in_flight = False
@@ -457,7 +458,7 @@ class Writer:
             self._changed.notify_all()
         self._tell(
             error.message,
-            f"{error.message} Training goes on; what is tracked waits beside it.\n"
+            f"{error.message} Training goes on; what is tracked waits in a journal.\n"
             f"hint: {error.hint or 'Writing is tried again by itself.'}",
         )
 

@@ -61,7 +61,7 @@ def download_artifacts(
     client = Client(tracking_uri)
     target = _target(client, artifact_uri, run_id, artifact_path)
     if isinstance(target, RunUri):
-        return client.download_artifacts(target.run_id, target.path, dst_path)
+        return _download(client, target, dst_path)
     if not target.exists():
         raise NotFoundError(
             f"There is no artifact {artifact_uri!r}.", hint="Use runs:/<run id>/<path>, or a path."
@@ -191,6 +191,23 @@ def load_image(artifact_uri: str) -> Any:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise _unreadable(artifact_uri, "image that Pillow knows", error) from None
     return image
+
+
+def _download(client: Client, target: RunUri, dst_path: AnyPath | None) -> str:
+    """Write an artifact right into a folder, as MLflow does: not below the path that it has."""
+    name = target.path.strip("/").rpartition("/")[2]
+    if dst_path is None or name == target.path:
+        return client.download_artifacts(target.run_id, target.path, dst_path)
+    folder = Path(dst_path).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="nbtrack-", dir=folder) as between:
+        found = Path(client.download_artifacts(target.run_id, target.path, between))
+        place = folder / name
+        if found.is_dir():
+            shutil.copytree(found, place, dirs_exist_ok=True)
+        else:
+            found.replace(place)
+    return str(place)
 
 
 def _read(artifact_uri: str) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbtrack.tracking.fluent import _operations, _run, default_client
-from nbtrack.tracking.fluent_search import experiment_in_use
+from nbtrack.tracking.fluent import default_client, operations, run_to_log_to
+from nbtrack.tracking.fluent_experiments import experiment_in_use
 from nbtrack.tracking.operations import RunOperations
 from nbtrack.tracking.paths import AnyPath, inside
 
@@ -44,7 +44,7 @@ def log_artifact(
     >>> [file.path for file in nbtrack.artifacts.list_artifacts(f"runs:/{run.run_id}/texts")]
     ['texts/notes.txt']
     """
-    _run(run_id).log_artifact(local_path, artifact_path)
+    run_to_log_to(run_id).log_artifact(local_path, artifact_path)
 
 
 def log_artifacts(
@@ -62,7 +62,7 @@ def log_artifacts(
     >>> with nbtrack.start_run():
     ...     nbtrack.log_artifacts(folder / "plots")
     """
-    _run(run_id).log_artifacts(local_dir, artifact_path)
+    run_to_log_to(run_id).log_artifacts(local_dir, artifact_path)
 
 
 def log_text(text: str, artifact_file: AnyPath, run_id: str | None = None) -> None:
@@ -75,7 +75,7 @@ def log_text(text: str, artifact_file: AnyPath, run_id: str | None = None) -> No
     >>> with nbtrack.start_run():
     ...     nbtrack.log_text("hello", "notes/a.txt")
     """
-    _run(run_id).log_text(text, artifact_file)
+    run_to_log_to(run_id).log_text(text, artifact_file)
 
 
 def log_dict(dictionary: Any, artifact_file: AnyPath, run_id: str | None = None) -> None:
@@ -88,7 +88,7 @@ def log_dict(dictionary: Any, artifact_file: AnyPath, run_id: str | None = None)
     >>> with nbtrack.start_run():
     ...     nbtrack.log_dict({"layers": [64, 32]}, "net.yaml")
     """
-    _run(run_id).log_dict(dictionary, artifact_file)
+    run_to_log_to(run_id).log_dict(dictionary, artifact_file)
 
 
 def log_figure(
@@ -111,7 +111,7 @@ def log_figure(
     >>> with nbtrack.start_run():
     ...     nbtrack.log_figure(Figure(), "plot.svg")
     """
-    _run().log_figure(figure, artifact_file, save_kwargs=save_kwargs)
+    run_to_log_to().log_figure(figure, artifact_file, save_kwargs=save_kwargs)
 
 
 def log_image(  # noqa: PLR0917 - MLflow's signature
@@ -141,9 +141,9 @@ def log_image(  # noqa: PLR0917 - MLflow's signature
     ...     nbtrack.log_image(numpy.zeros((8, 8)), "black.png")
     ...     nbtrack.log_image(numpy.ones((8, 8)), key="white", step=3)
     """
-    run = _run()
+    run = run_to_log_to()
     run.log_image(image, artifact_file, key, step, timestamp)
-    return _operations(run, synchronous)
+    return operations(run, synchronous)
 
 
 def log_table(data: Any, artifact_file: AnyPath, run_id: str | None = None) -> None:
@@ -164,7 +164,7 @@ def log_table(data: Any, artifact_file: AnyPath, run_id: str | None = None) -> N
     >>> nbtrack.load_table("eval.json")["answer"].tolist()
     ['2', '5']
     """
-    _run(run_id).log_table(data, artifact_file)
+    run_to_log_to(run_id).log_table(data, artifact_file)
 
 
 def load_table(
@@ -213,4 +213,4 @@ def get_artifact_uri(artifact_path: AnyPath | None = None) -> str:
     True
     """
     path = inside(artifact_path).replace("%", "%25")
-    return f"{_run().artifact_uri}/{path}".rstrip("/")
+    return f"{run_to_log_to().artifact_uri}/{path}".rstrip("/")

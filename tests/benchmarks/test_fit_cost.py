@@ -18,9 +18,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import nbtrack
 from nbtrack import autolog
 from nbtrack.autolog.tracker import FluentTracker
-from nbtrack.tracking import fluent
 
 pytestmark = pytest.mark.benchmark
 ROUNDS = 25
@@ -37,7 +37,7 @@ def test_tracked_fit(name: str, workdir: Path, capsys: pytest.CaptureFixture[str
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     X = (X - X.mean()) / X.std()
     make = MODELS[name]
-    fluent.set_tracking_uri(workdir / "nbtrack.db")
+    nbtrack.set_tracking_uri(workdir / "nbtrack.db")
     plain, tracked, in_all, pickled = [], [], [], []
     try:
         for _ in range(ROUNDS):
@@ -53,12 +53,12 @@ def test_tracked_fit(name: str, workdir: Path, capsys: pytest.CaptureFixture[str
             start, process = time.thread_time(), time.process_time()
             model.fit(X, y)  # type: ignore[attr-defined]
             tracked.append(time.thread_time() - start)
-            fluent.flush()
+            nbtrack.flush()
             in_all.append(time.process_time() - process)
             autolog.disable()
     finally:
         autolog.disable()
-        fluent.set_tracking_uri("")
+        nbtrack.set_tracking_uri("")
     fit, dump, on, everything = (
         statistics.median(times) * 1e3 for times in (plain, pickled, tracked, in_all)
     )

@@ -46,7 +46,7 @@ def test_quickstart_tells_the_whole_story(tmp_path: Path) -> None:
     }
     assert database.execute("SELECT DISTINCT status FROM runs").fetchall() == [("FINISHED",)]
     assert database.execute(
-        "SELECT run_name, key, count FROM metrics JOIN runs USING (run_id) WHERE count > 1"
+        "SELECT run_name, key, count FROM metrics JOIN runs USING (run_no) WHERE count > 1"
         " ORDER BY key"
     ).fetchall() == [("sgd by hand", "test_loss", 30), ("sgd by hand", "train_loss", 30)]
     assert database.execute("SELECT name, version FROM model_versions").fetchall() == [

@@ -101,8 +101,8 @@ def test_metrics_land_on_the_run_also_when_imported_before(run: Run, tmp_path: P
     )
     found = rows(
         tmp_path,
-        "SELECT t.value, key FROM metrics JOIN (SELECT run_id, value FROM tags"
-        " WHERE key = 'estimator_name') t USING (run_id) ORDER BY 1, 2",
+        "SELECT t.value, key FROM metrics JOIN (SELECT run_no, value FROM tags"
+        " WHERE key = 'estimator_name') t USING (run_no) ORDER BY 1, 2",
     )
     assert found == [
         ("Pipeline", "Pipeline_score_X_test"),

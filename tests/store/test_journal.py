@@ -80,6 +80,11 @@ def recover(path: Path) -> list[str]:
     return told
 
 
+def file_path(file: int) -> Path:
+    """Return where an open file lies."""
+    return Path(f"/proc/self/fd/{file}").readlink()
+
+
 # -- random walks
 
 
@@ -104,16 +109,20 @@ class Walk(RuleBasedStateMachine):
         self.full = self.was_full = False
         self.in_memory = in_memory
         self.patches.setattr(module, "pending_folders", self.folders)
-        self.patches.setattr(journal_file, "pending_folders", lambda database: [database.parent])
+        self.elsewhere = folder / "elsewhere"
+        self.patches.setattr(
+            journal_file, "pending_folders", lambda database: [database.parent, self.elsewhere]
+        )
         real = journal_file.write_all
 
         def write_all(file: int, parts: list[bytes], offset: int) -> None:
-            if self.full:
+            if self.full and not file_path(file).is_relative_to(self.elsewhere):
                 os.pwrite(file, b"".join(parts)[:7], offset)  # some of it gets there
                 raise OSError(28, "No space left on device")
             real(file, parts, offset)
 
-        self.patches.setattr(module, "write_all", write_all)
+        for place in (module, journal_file):
+            self.patches.setattr(place, "write_all", write_all)
         self.points: Counter[tuple[str, int]] = Counter()
         self.params: dict[str, str] = {}
         self.step = 0
@@ -121,7 +130,7 @@ class Walk(RuleBasedStateMachine):
         self.folding.log(begin(RUN))
 
     def folders(self, database: Path) -> list[Path]:
-        return [] if self.in_memory else [database.parent]
+        return [] if self.in_memory else [database.parent, self.elsewhere]
 
     def begin_life(self) -> None:
         self.folding = Folding(self.path)
@@ -171,6 +180,12 @@ class Walk(RuleBasedStateMachine):
         """Return whether a kill may take something away: what came while the disk was full."""
         self.was_full = self.full or (self.was_full and bool(self.folding.journal.waiting))
         return self.was_full
+
+    @rule()
+    def make_room(self) -> None:
+        """Go on in another folder, if the disk is full: nothing is at risk any more."""
+        self.folding.journal.make_room()
+        self.was_full = self.full = self.full and self.folding.journal.path is None
 
     @precondition(lambda self: not self.in_memory and not self.is_at_risk())
     @rule()
@@ -261,7 +276,7 @@ def test_what_lies_in_no_frame_is_left_out_and_the_rest_comes(folding: Folding) 
     damaged_at = folding.journal._end
     folding.log(SetTags(RUN, {"a": "1"}))
     assert folding.journal._file is not None
-    os.pwrite(folding.journal._file, b"\xff" * 40, damaged_at)
+    os.pwrite(folding.journal._file.file, b"\xff" * 40, damaged_at)
     real = folding.journal._lock
     taken: list[None] = []
 
@@ -360,14 +375,55 @@ def test_what_the_disk_did_not_take_does_not_take_the_rest_along(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "write_all", full)
+    monkeypatch.setattr(journal_file, "write_all", full)
     folding.log(SetTags(RUN, {"a": "1"}))
     kept = folding.journal.close()
     folding.conn.close()
     assert kept in pending(path)
-    assert folding.faults == ["1 records"]
+    assert folding.faults == ["1 records and points"]
     assert recover(path) == []
     assert query(path, "SELECT run_id FROM runs") == [(RUN,)]
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_full_disk_moves_what_waits_to_another_one(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_killed: bool
+) -> None:
+    folders = [path.parent, tmp_path / "own"]
+    for place in (module, journal_file):
+        monkeypatch.setattr(place, "pending_folders", lambda _: folders)
+    folding = Folding(path)
+    folding.log(begin(RUN))
+    for step in range(1000):
+        folding.journal.add_point(RUN, "m", 1.0, step, 0)
+    folding.write_all()
+    real = journal_file.write_all
+
+    def full(file: int, parts: list[bytes], offset: int) -> None:
+        if file_path(file).parent == path.parent:
+            raise OSError(28, "No space left on device")
+        real(file, parts, offset)
+
+    monkeypatch.setattr(journal_file, "write_all", full)
+    for step in range(1000, 3 * journal_file.SLOTS):
+        folding.journal.add_point(RUN, "m", 1.0, step, 0)
+    folding.log(SetTags(RUN, {"a": "1"}))
+    folding.journal.make_room()
+    for step in range(3 * journal_file.SLOTS, 5 * journal_file.SLOTS):
+        folding.journal.add_point(RUN, "m", 1.0, step, 0)
+    assert pending(path) == []
+    if is_killed:
+        folding.kill()
+    else:
+        kept = folding.journal.close()
+        assert kept is not None
+        assert kept.parent == tmp_path / "own"
+        folding.conn.close()
+    assert folding.faults == []
+    assert recover(path) == []
+    assert steps_of(path, RUN, "m") == list(range(5 * journal_file.SLOTS))
+    assert query(path, "SELECT key, value FROM tags") == [("a", "1")]
+    assert list((tmp_path / "own").iterdir()) == []
 
 
 @pytest.mark.parametrize("notebook", ["a" * 5_000, "\N{GRINNING FACE}" * 1_000, "\udcff" * 1_000])

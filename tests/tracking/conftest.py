@@ -15,6 +15,7 @@ from nbtrack.tracking import Client, active, location
 def default(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """Make the test's client that of the fluent functions, with no run left active."""
     monkeypatch.setattr(location, "_chosen", [client.path])
+    monkeypatch.setattr(location, "_by_code", [client.path])
     monkeypatch.setattr(settings, "values", {})
     token = active.stack.set(())
     yield client

@@ -74,7 +74,11 @@ def test_quickstart(notebook: OpenNotebook, browser: Browser) -> None:
     # Sort by accuracy, the best first, then last; runs without it come last both times.
     header = compare.get_by_test_id("nbt-sort-metrics.accuracy_score_X_test")
     values = dict(
-        rows(page.folder, "SELECT run_id, last FROM metrics WHERE key = 'accuracy_score_X_test'")
+        rows(
+            page.folder,
+            "SELECT run_id, last FROM metrics JOIN runs USING (run_no)"
+            " WHERE key = 'accuracy_score_X_test'",
+        )
     )
     for direction in ("descending", "ascending", "descending"):
         while compare.locator(f"th[aria-sort={direction}]").count() == 0:

@@ -79,7 +79,7 @@ class ClientBase:
 
     def _id(self, run_id: str) -> str:
         """Return the id of the run that is meant."""
-        if not isinstance(run_id, str) or not run_id:
+        if not isinstance(run_id, str):
             raise InvalidParameterError(
                 f"{run_id!r} is no run.",
                 hint="Give an id, the beginning of one (4 characters or more) or a name.",

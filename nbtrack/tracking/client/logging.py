@@ -13,7 +13,7 @@ from nbtrack.errors import InvalidParameterError
 from nbtrack.tracking.client.base import ClientBase
 from nbtrack.tracking.operations import RunOperations
 from nbtrack.tracking.paths import AnyPath
-from nbtrack.tracking.run import now_ms
+from nbtrack.tracking.runlife import now_ms
 from nbtrack.tracking.values import to_texts
 from nbtrack.types import DatasetInput, Metric
 

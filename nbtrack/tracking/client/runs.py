@@ -14,9 +14,12 @@ from nbtrack.tracking import active
 from nbtrack.tracking.client.base import ClientBase
 from nbtrack.tracking.events import announce
 from nbtrack.tracking.names import new_id, new_name
-from nbtrack.tracking.run import ActiveRun, now_ms
+from nbtrack.tracking.run import ActiveRun
+from nbtrack.tracking.runlife import now_ms
 from nbtrack.tracking.values import to_int, to_texts
 from nbtrack.types import Experiment, LifecycleStage, RunStatus
+
+_DEFAULT = Experiment("0", "Default", LifecycleStage.ACTIVE, 0, 0)
 
 
 class Runs(ClientBase):
@@ -148,6 +151,8 @@ class Runs(ClientBase):
         return run
 
     def _usable(self, experiment_id: str) -> Experiment:
+        if str(experiment_id) == _DEFAULT.experiment_id and self._is_empty():
+            return _DEFAULT  # it is made with the file
         found = self._workspace.store.get_experiment(str(experiment_id))
         if found.lifecycle_stage == LifecycleStage.DELETED:
             raise _in_trash(found.name)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from nbtrack.errors import NotFoundError
 from nbtrack.provenance.source import PARENT
+from nbtrack.store import views
 from nbtrack.tracking.client.base import ClientBase
 from nbtrack.tracking.paging import PagedList, check_count, page, view_type
 from nbtrack.types import (
@@ -18,6 +20,9 @@ from nbtrack.types import (
     RunTable,
     ViewType,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Search(ClientBase):
@@ -158,6 +163,23 @@ class Search(ClientBase):
             known = ", ".join(x.name for x in store.search_experiments()[:10])
             raise NotFoundError(f"There is no experiment {name!r}.", hint=f"There is: {known}.")
         return found.experiment_id
+
+    def sql(
+        self,
+        query: str,
+        params: Sequence[Any] | Mapping[str, Any] = (),
+        *,
+        max_rows: int | None = None,
+    ) -> pd.DataFrame:
+        """Return what a SELECT over the views of the database gives; see `nbtrack.sql`."""
+        import pandas as pd
+
+        self.flush()
+        names, rows = views.query(self.path, query, params, max_rows=max_rows)
+        # Names may come twice: SELECT count(*), count(*).
+        frame = pd.DataFrame(rows, columns=range(len(names)))
+        frame.columns = pd.Index(names)
+        return frame
 
     def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
         """Return all points of a metric in the order of their steps; empty for an unknown one."""
