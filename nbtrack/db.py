@@ -260,13 +260,16 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 
 def _set_up(conn: sqlite3.Connection, path: Path) -> None:
     if _check_ours(conn, path) < LATEST:
+        # What takes long is done before the lock is held: others may be waiting to make the file.
+        import sqlite_utils.migrations  # noqa: F401
+
         # One transaction for all of it: of two processes that make the file, the second waits
         # and finds it done.
-        conn.execute("BEGIN IMMEDIATE")
+        begin(conn)
         try:
-            _check_ours(conn, path)
-            conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            migrate(conn)
+            if _check_ours(conn, path) < LATEST:
+                conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                migrate(conn)
             conn.execute("COMMIT")
         except BaseException:
             if conn.in_transaction:  # a full disk has ended it already
@@ -461,9 +464,14 @@ def storable(text: str) -> str:
     >>> storable("caf\u00e9"), storable("half \ud83d"), storable("a\0b")
     ('café', 'half ?', 'a�b')
     """
-    return (
-        text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
-    )
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        # Two halves that belong together are one character, as JSON has it: what comes through the
+        # journal and what is looked up later must be the same.
+        whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        text = whole.encode("utf-8", "replace").decode("utf-8")
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 @contextmanager

@@ -477,6 +477,7 @@ def test_our_own_errors_stay_what_they_are(path: Path) -> None:
 def test_texts_are_made_storable() -> None:
     assert storable("plain é 😀") == "plain é 😀"
     assert storable("half \ud83d, nul \0.") == "half ?, nul \ufffd."
+    assert storable("\ud83d\ude00 \ude00\ud83d") == "😀 ??"  # two halves, in their order or not
 
 
 # -- schema and migrations

@@ -311,8 +311,18 @@ def test_a_process_that_dies_half_way_leaves_schema_1(old: Path) -> None:
     assert dump(old) == before
 
 
-def test_two_that_open_an_old_file_at_once(old: Path) -> None:
+def test_of_those_that_open_an_old_file_at_once_one_brings_it_up_to_date(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others wait, and must not make those behind them wait for nothing."""
     wrong: list[BaseException] = []
+    real, done = db.migrate, []
+
+    def migrate(conn: sqlite3.Connection) -> None:
+        done.append(conn)
+        real(conn)
+
+    monkeypatch.setattr(db, "migrate", migrate)
 
     def work() -> None:
         try:
@@ -326,6 +336,7 @@ def test_two_that_open_an_old_file_at_once(old: Path) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+    assert len(done) == 1
     assert the_store(old).get_run(ONE).data.params == {"a": "1"}
 
 

@@ -303,6 +303,7 @@ class Journal:
         waiting = self._end - self._read + self._memory_bytes
         if self._held and waiting + size > self._max_bytes():
             return False
+        self._say_unsaid()  # what comes now may be points of these
         number = self.records + 1
         if self._memory or not self._write(number, kind, fields, blobs):
             if self._memory_bytes + size > self._max_bytes():
@@ -376,6 +377,8 @@ class Journal:
                 if frame.kind == SERIES and self._file is not None:
                     self._unsaid[frame.fields[0]] = (frame.fields[1], frame.fields[2])
             self._say_unsaid()
+            for name in self._unsaid.values():
+                self._ids.pop(name, None)  # its next point says anew what it is a point of
             self._done_points = max(self._done_points, points)
             if self._memory or self._read < self._end:
                 return

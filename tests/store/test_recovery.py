@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import sqlite3
 import struct
 import threading
 import uuid
@@ -145,6 +146,34 @@ def test_a_journal_that_cannot_be_removed_keeps_nobody_from_writing(
         assert opened.store.get_run(RUN).data.params == {"a": "1", "b": "2"}
         assert opened.told == []
     assert left.exists()
+
+
+def test_a_database_that_is_locked_meanwhile_delays_the_recovery_only(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = leave(path)
+    real = recovery.recover
+    tries: list[Path] = []
+
+    def locked_once(conn: Any, file: Path, *rest: Any) -> None:
+        tries.append(file)
+        if len(tries) == 1:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+        real(conn, file, *rest)
+
+    monkeypatch.setattr(recovery, "recover", locked_once)
+    with Opened(path) as opened:
+        opened.store.log_params(RUN, {"b": "2"})
+        for _ in range(300):
+            if not opened.writer.journal.waiting:
+                break
+            threading.Event().wait(0.01)
+        assert opened.store.get_run(RUN).data.params == {"a": "1", "b": "2"}
+        (told,) = opened.told
+        assert "is locked by another process. Training goes on" in told
+    assert tries == [left, left]
 
 
 def test_a_process_that_lives_keeps_its_journal(path: Path) -> None:
