@@ -424,6 +424,10 @@ _NETWORK = {
     "fuse.rclone",
     "fuse.glusterfs",
     "fuse.ceph",
+    "fuse.blobfuse",
+    "fuse.blobfuse2",
+    "fuse.vmhgfs-fuse",
+    "vboxsf",
 }
 _MOUNTS = Path("/proc/self/mountinfo")
 _MOUNT_FIELDS = 5  # of a line, up to where it is mounted

@@ -65,7 +65,7 @@ def _machine() -> str:
 def _start(pid: int) -> str | None:
     """Return when a process began, in the system's own unit; None if it is gone or not told."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
         return None
     fields = stat.rpartition(")")[2].split()

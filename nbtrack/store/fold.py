@@ -67,6 +67,15 @@ class Fold:
         other._series = self._series
         return other
 
+    def catch_up(self, conn: Connection, session_id: str) -> None:
+        """See what others have brought in, who took this process for dead: a sleeping laptop."""
+        row = conn.execute(
+            "SELECT journal_records, journal_points FROM sessions WHERE session_id = ?",
+            (session_id,),
+        ).fetchone()
+        if row is not None:
+            self.records, self.points = max(self.records, row[0]), max(self.points, row[1])
+
     def apply(self, conn: Connection, frames: Iterable[journal_file.Frame]) -> None:
         """Apply frames, without those that are in the database already."""
         todo: list[_Write] = []

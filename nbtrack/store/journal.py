@@ -243,7 +243,7 @@ class Journal:
             while self._late:
                 kind, fields, blobs = self._late[0]
                 if not self._put(kind, fields, blobs):
-                    self._on_fault(f"a record ({kind})")
+                    self._on_fault(f"a record ({kind}), for which there was no room")
                 self._late.popleft()
         finally:
             self._busy = False
@@ -263,7 +263,7 @@ class Journal:
             self._last_id += 1
             series = self._last_id
             if not self._put(SERIES, [series, run_id, key], ()):
-                self._on_fault("a point of a metric")
+                self._on_fault("a point of a metric, for which there was no room")
                 return 0
             self._ids[run_id, key] = series
         return series
@@ -275,7 +275,7 @@ class Journal:
             first = max(self._done_points, self._base)
             start = SLOTS_AT + (first - self._base) * SLOT.size
             if not self._put(POINTS, [first], (bytes(self._view[start : self._at]),)):
-                self._on_fault(f"{end - first} points of metrics")
+                self._on_fault(f"{end - first} points of metrics, for which there was no room")
         self._begin_round(end)
 
     def _begin_round(self, base: int) -> None:
@@ -497,7 +497,9 @@ class Journal:
             left = self.waiting
             self.make_room()
             if self._memory:
-                self._on_fault(f"{_count(self._memory)} records and points")
+                self._on_fault(
+                    f"{_count(self._memory)} records and points, for which there was no room"
+                )
             kept = self.path if left else None
             if self._file is not None:
                 self._file.close(remove=kept is None)

@@ -60,7 +60,8 @@ def recover(
             return
         begin(conn)
         try:
-            had = _put_session(conn, head.identity, complete=_is_complete(file, head))
+            identity = {**head.identity, "touched_ms": _touched_ms(file)}
+            had = _put_session(conn, identity, complete=_is_complete(file, head))
             if had is None:
                 conn.execute("ROLLBACK")
                 on_trouble(
@@ -115,10 +116,14 @@ def _put_session(
             storable(str(identity["process_start"])),
             None if identity.get("notebook") is None else storable(str(identity["notebook"])),
             int(identity["start_ms"]),
-            int(identity["start_ms"]),
+            max(int(identity["start_ms"]), identity["touched_ms"]),
         ),
     )
     return 0, 0
+
+
+def _touched_ms(file: int) -> int:
+    return os.fstat(file).st_mtime_ns // 1_000_000
 
 
 def _lives(identity: Mapping[str, Any], is_alive: IsAlive) -> bool:
@@ -147,7 +152,7 @@ def _identity(path: Path) -> dict[str, Any] | None:
             return None
         if texts["session_id"] != storable(texts["session_id"]):
             return None
-        return {**texts, **numbers, "touched_ms": os.fstat(file).st_mtime_ns // 1_000_000}
+        return {**texts, **numbers, "touched_ms": _touched_ms(file)}
 
 
 @contextlib.contextmanager

@@ -112,7 +112,7 @@ class Writer:
             path,
             identity=lambda: sessions.identity(self._session()),
             on_work=self._wake,
-            on_fault=lambda what: self._tell("lost", f"Lost: {what}, for which there was no room."),
+            on_fault=lambda what: self._tell("lost", f"Lost: {what}."),
             max_bytes=lambda: settings.max_pending_mb * 2**20,
         )
         self.add_point = self.journal.add_point
@@ -127,6 +127,7 @@ class Writer:
         self._failures = 0  # tries that failed, ever
         self._trouble: NbtrackError | None = None
         self._urgent = False
+        self._is_behind = False  # the last batch was as large as one can be: there is more
         self._stirred = False  # somebody came since the thread looked for work
         self._closed = False
         self._looked = False  # for what killed processes left behind
@@ -296,7 +297,7 @@ class Writer:
                 if self._closed:
                     return
                 waiting = self._stirred or not idle
-                if waiting and not self._urgent:
+                if waiting and not self._urgent and not self._is_behind:
                     self._changed.wait(COMMIT_INTERVAL_S)
                 self._urgent = self._stirred = False
             if not waiting or self._write_batch():
@@ -346,6 +347,7 @@ class Writer:
             self._note_trouble(translate(error, self.path))
             return False
         self.journal.done(batch, done.points)
+        self._is_behind = len(batch.frames) >= _BATCH
         self.journal.hold(False)
         with self._changed:
             self._fold = done
@@ -420,6 +422,7 @@ class Writer:
         done = self._fold.copy()
         begin(conn)
         try:
+            done.catch_up(conn, self._session().session_id)
             done.apply(conn, batch.frames)
             # Also without points: some may have been lost for want of room before `first_point`.
             done.add_points(conn, batch.points, batch.first_point)

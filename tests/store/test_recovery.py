@@ -576,3 +576,24 @@ def test_a_recovered_model_is_stored_and_carries_no_seal(
 
 def test_every_kind_of_record_is_tried_above() -> None:
     assert {*KINDS, *JOURNALED} <= {kind for kind, _ in BAD_RECORDS if isinstance(kind, str)}
+
+
+def test_a_process_that_was_taken_for_dead_writes_nothing_twice(path: Path) -> None:
+    """A laptop that slept: another machine has brought its journal in meanwhile."""
+    with Opened(path, is_alive=lambda *_: True) as opened:
+        opened.store.create_run(begin(RUN, None).run)
+        opened.writer.flush()
+        with opened.writer._using:  # it sleeps
+            for step in range(10):
+                opened.store.log_metric(RUN, "m", float(step), step, step)
+            opened.store.log_params(RUN, {"a": "1"})
+            assert opened.writer.journal.path is not None
+            conn = connect_writer(path)
+            recovery.recover(conn, opened.writer.journal.path, KINDS, opened.told.append)
+            conn.close()
+        opened.store.log_metric(RUN, "m", 10.0, 10, 10)
+        opened.store.log_params(RUN, {"b": "2"})
+        run = opened.store.get_run(RUN)
+        assert run.data.summaries["m"].count == 11
+        assert run.data.params == {"a": "1", "b": "2"}
+        assert opened.told == []
