@@ -444,12 +444,14 @@ class Journal:
         For the writer, while it takes nothing.
         """
         with self._alone():
+            self._say_unsaid()
             while self._memory:
                 frame = self._memory[0]
                 if not self._write(frame.number, frame.kind, frame.fields, frame.blobs):
                     break
                 self._drop_from_memory()
-            if self._memory or (self._file is None and self._done_points < self.points):
+            is_bare = self._file is None and self._done_points < self.points
+            if self._memory or self._unsaid or is_bare:
                 for folder in pending_folders(self._database):
                     if (self.path is None or folder != self.path.parent) and self._move(folder):
                         break
