@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from nbtrack.errors import InvalidParameterError, NbtrackError
 from nbtrack.settings import Settings, settings
 from nbtrack.store.views import describe_views
 from nbtrack.tracking import Client
+from nbtrack.types import Experiment, ViewType
 
 
 class _Errors(click.Group):
@@ -61,7 +63,7 @@ def _show_views(ctx: click.Context, _option: click.Parameter, wanted: bool) -> N
 
 @main.group()
 def runs() -> None:
-    """Look at runs."""
+    """Look at runs, and put them into the trash."""
 
 
 @runs.command("list")
@@ -71,6 +73,7 @@ def runs() -> None:
 @click.option(
     "--order-by", "order_by", multiple=True, help="Such as 'metrics.acc DESC'; may be repeated."
 )
+@click.option("--trash", is_flag=True, help="Those in the trash, with their whole ids.")
 @_json_option
 @click.pass_obj
 def list_runs(
@@ -80,11 +83,13 @@ def list_runs(
     experiments: tuple[str, ...],
     filter_string: str,
     order_by: tuple[str, ...],
+    trash: bool,
     as_json: bool,
 ) -> None:
     """List the runs, newest first or in another order."""
     found = _client(db).search_runs(
         filter_string=filter_string,
+        run_view_type=ViewType.DELETED_ONLY if trash else ViewType.ACTIVE_ONLY,
         max_results=count,
         order_by=order_by,
         experiment_names=experiments or None,
@@ -95,7 +100,7 @@ def list_runs(
     metrics = sorted({key for run in found for key in run.data.metrics})[:4]
     rows = [
         [
-            run.info.run_id[:8],
+            run.info.run_id if trash else run.info.run_id[:8],
             run.info.run_name,
             run.data.tags.get("estimator_name", ""),
             run.info.status,
@@ -184,6 +189,131 @@ def register_model(db: str | None, run: str, name: str) -> None:
     """Make the next version of the registered model NAME from the model of a RUN."""
     version = _client(db).register_model(run, name)
     click.echo(f"Registered {version.name} version {version.version}.")
+
+
+# -- the trash, and the archive as a whole
+
+
+@runs.command("delete")
+@click.argument("chosen", metavar="RUN...", nargs=-1, required=True)
+@click.pass_obj
+def delete_runs(db: str | None, chosen: tuple[str, ...]) -> None:
+    """Put runs into the trash: each by id, beginning of an id, or name."""
+    client = _client(db)
+    found = [client.get_run(run).info for run in chosen]  # all of them are there, or none is moved
+    for info in found:
+        client.delete_run(info.run_id)
+        click.echo(_line(f"In the trash: {info.run_name} ({info.run_id})."))
+
+
+@runs.command("restore")
+@click.argument("run_ids", metavar="RUN_ID...", nargs=-1, required=True)
+@click.pass_obj
+def restore_runs(db: str | None, run_ids: tuple[str, ...]) -> None:
+    """Take runs out of the trash: each by its full id."""
+    client = _client(db)
+    found = [client.get_run(run).info for run in run_ids]
+    for info in found:
+        client.restore_run(info.run_id)
+        click.echo(_line(f"Restored: {info.run_name} ({info.run_id})."))
+
+
+@main.group()
+def experiments() -> None:
+    """Look at experiments, and put them into the trash."""
+
+
+@experiments.command("list")
+@click.option(
+    "--view",
+    type=click.Choice(["active_only", "deleted_only", "all"]),
+    default="active_only",
+    show_default=True,
+    help="Whether those in the trash are meant.",
+)
+@_json_option
+@click.pass_obj
+def list_experiments(db: str | None, *, view: str, as_json: bool) -> None:
+    """List the experiments, newest first."""
+    found = _client(db).search_experiments(view_type=view.upper(), max_results=50_000)
+    if as_json:
+        click.echo(json.dumps([asdict(experiment) for experiment in found], indent=1))
+        return
+    rows = [
+        [e.experiment_id, e.name, str(e.lifecycle_stage), htmlview.format_time(e.creation_time)]
+        for e in found
+    ]
+    click.echo(htmlview.text_table(rows, ["id", "name", "stage", "made"]))
+
+
+@experiments.command("delete")
+@click.argument("experiment")
+@click.pass_obj
+def delete_experiment(db: str | None, experiment: str) -> None:
+    """Put an EXPERIMENT (id or name) and its runs into the trash."""
+    client = _client(db)
+    found = _experiment(client, experiment)
+    client.delete_experiment(found.experiment_id)
+    click.echo(_line(f"In the trash: {found.name} (id {found.experiment_id})."))
+
+
+@experiments.command("restore")
+@click.argument("experiment")
+@click.pass_obj
+def restore_experiment(db: str | None, experiment: str) -> None:
+    """Take an EXPERIMENT (id or name) and its runs out of the trash."""
+    client = _client(db)
+    found = _experiment(client, experiment)
+    client.restore_experiment(found.experiment_id)
+    click.echo(_line(f"Restored: {found.name} (id {found.experiment_id})."))
+
+
+def _experiment(client: Client, text: str) -> Experiment:
+    # A name goes first: an experiment may be called 2.
+    return client.get_experiment_by_name(text) or client.get_experiment(text)
+
+
+@main.command("gc")
+@click.option("--older-than", metavar="AGE", help="Only what is in the trash for so long: 30d, 8h.")
+@click.option("--run-ids", metavar="IDS", help="Only these runs; ids with commas between them.")
+@click.option("--experiment-ids", metavar="IDS", help="Only of these experiments, likewise.")
+@click.option("--dry-run", is_flag=True, help="Change nothing, and say what would go.")
+@click.pass_obj
+def collect(
+    db: str | None,
+    *,
+    older_than: str | None,
+    run_ids: str | None,
+    experiment_ids: str | None,
+    dry_run: bool,
+) -> None:
+    """Delete for good what is in the trash, and what nothing refers to any more."""
+    done = _client(db).gc(older_than, _ids(run_ids), _ids(experiment_ids), dry_run=dry_run)
+    what = {
+        "runs": len(done.run_ids),
+        "experiments": len(done.experiments),
+        "files": done.artifacts,
+        "contents of files": done.blobs,
+        "datasets": done.datasets,
+        "cells": done.cells,
+        "sets of keys": done.shapes,
+    }
+    counts = ", ".join(f"{number} {name}" for name, number in what.items())
+    size = htmlview.format_size(done.nbytes)
+    click.echo(f"{'Would delete' if dry_run else 'Deleted'}: {counts} ({size}).")
+    for run in done.kept:
+        click.echo(_line(f"Kept: {run.run_name} ({run.run_id}), because {run.reason}."))
+
+
+def _ids(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",")]
+
+
+def _line(text: str) -> str:
+    """Return text that moves no cursor: names come from anywhere."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
 
 
 @main.command("report")

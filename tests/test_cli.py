@@ -108,6 +108,54 @@ def test_models(filled: Client) -> None:
     assert (model["name"], model["versions"][0]["version"]) == ("iris", 1)
 
 
+# -- the trash
+
+
+def test_runs_in_the_trash(filled: Client) -> None:
+    run_id = filled.get_run("first").info.run_id
+    assert fail("--db", filled.path, "runs", "delete", "first", "unknown")  # all, or none
+    said = succeed("--db", filled.path, "runs", "delete", run_id[:6])
+    assert said == f"In the trash: first ({run_id}).\n"
+    assert "first" not in succeed("--db", filled.path, "runs", "list")
+    assert run_id in succeed("--db", filled.path, "runs", "list", "--trash")
+    said = succeed("--db", filled.path, "runs", "restore", run_id)
+    assert said == f"Restored: first ({run_id}).\n"
+    assert "first" in succeed("--db", filled.path, "runs", "list")
+
+
+def test_experiments(filled: Client) -> None:
+    lines = succeed("--db", filled.path, "experiments", "list").splitlines()
+    assert lines[0].split() == ["id", "name", "stage", "made"]
+    assert [line.split()[:3] for line in lines[1:]] == [
+        ["1", "other", "active"],
+        ["0", "Default", "active"],
+    ]
+    assert succeed("--db", filled.path, "experiments", "delete", "other").startswith("In the trash")
+    (found,) = load(
+        succeed("--db", filled.path, "experiments", "list", "--view", "deleted_only", "--json")
+    )
+    assert (found["experiment_id"], found["lifecycle_stage"]) == ("1", "deleted")
+    assert (
+        succeed("--db", filled.path, "experiments", "restore", "1") == "Restored: other (id 1).\n"
+    )
+    assert "is active already" in fail("--db", filled.path, "experiments", "restore", "1")
+
+
+def test_gc(filled: Client) -> None:
+    succeed("--db", filled.path, "models", "register", "first", "iris")
+    for name in ("Default", "other"):
+        succeed("--db", filled.path, "experiments", "delete", name)
+    size = filled.path.stat().st_size
+    would = succeed("--db", filled.path, "gc", "--dry-run")
+    assert would.startswith("Would delete: 1 runs, 1 experiments, 0 files, ")
+    assert filled.path.stat().st_size == size
+    assert "1 runs" not in succeed("--db", filled.path, "gc", "--older-than", "1d")
+    done = succeed("--db", filled.path, "gc")
+    assert done == would.replace("Would delete", "Deleted")
+    assert done.splitlines()[1].endswith("because it is version 1 of model 'iris'.")
+    assert all(line.isprintable() for line in done.splitlines())
+
+
 # -- report and config
 
 
@@ -134,7 +182,7 @@ def test_settings_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_version_and_help() -> None:
     assert nbtrack.__version__ in succeed("--version")
-    for args in ([], ["runs"], ["runs", "list"], ["models"], ["report"], ["config"]):
+    for args in ([], ["runs"], ["runs", "list"], ["experiments"], ["gc"], ["report"]):
         assert "Usage:" in succeed(*args, "-h")
 
 
@@ -161,6 +209,11 @@ def test_the_environment_names_the_database(
         ["models", "list"],
         ["models", "register", "x", "y"],
         ["report"],
+        ["runs", "delete", "x"],
+        ["runs", "restore", "x"],
+        ["experiments", "list"],
+        ["gc"],
+        ["gc", "--dry-run"],
     ],
 )
 def test_without_a_database(workdir: Path, args: list[str]) -> None:
@@ -179,6 +232,11 @@ def test_without_a_database(workdir: Path, args: list[str]) -> None:
         (["runs", "list", "--experiment", "none"], "There is no experiment 'none'."),
         (["models", "register", "first", "a/b"], "'a/b' is no name for a registered model."),
         (["models", "register", "unknown", "x"], "There is no run 'unknown'."),
+        (["runs", "delete", "first", "unknown"], "There is no run 'unknown'."),
+        (["experiments", "delete", "none"], "'none' is no id of an experiment."),
+        (["gc", "--older-than", "old"], "'old' is no age."),
+        (["gc", "--run-ids", "first"], "There is no run 'first'."),
+        (["gc", "--experiment-ids", "7"], "No Experiment with id=7 exists."),
         (["report", "no/folder/x.html"], "The report"),
         (["report", "--run", "unknown"], "There is no run 'unknown'."),
     ],
@@ -212,5 +270,5 @@ def test_a_setting_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wrong_usage_is_clicks() -> None:
-    assert "No such command" in fail("runs", "delete", status=2)
+    assert "No such command" in fail("runs", "burn", status=2)
     assert "0 is not in the range" in fail("runs", "list", "-n", 0, status=2)

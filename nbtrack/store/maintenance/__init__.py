@@ -1,0 +1,5 @@
+"""An archive that can be cleaned, checked and copied."""
+
+from nbtrack.store.maintenance.gc import Collect, Collected, KeptRun, parse_age, preview
+
+__all__ = ["Collect", "Collected", "KeptRun", "parse_age", "preview"]

@@ -1,0 +1,71 @@
+"""The archive, kept in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from nbtrack.errors import InvalidParameterError, NotFoundError
+from nbtrack.provenance import is_alive
+from nbtrack.store.maintenance import Collect, Collected, parse_age, preview
+from nbtrack.tracking.client.base import ClientBase
+
+
+class Maintenance(ClientBase):
+    """The file of a database, as a whole."""
+
+    def gc(
+        self,
+        older_than: str | timedelta | None = None,
+        run_ids: Sequence[str] | None = None,
+        experiment_ids: Sequence[str] | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> Collected:
+        """Delete for good what is in the trash, and what nothing refers to any more.
+
+        Experiments go once they have no runs left. Runs that are a version of a registered model,
+        or that still run, stay and are named in the result. The room in the file is kept for what
+        comes; `vacuum` gives it back to the disk.
+
+        Parameters
+        ----------
+        older_than
+            Only what has been in the trash for so long: ``"30d"``, ``"8h"``, ``"2d8h5m20s"``.
+        run_ids
+            Only these runs, by full id; they must be in the trash.
+        experiment_ids
+            Only what is in the trash of these experiments, and these.
+        dry_run
+            Change nothing, and return what would go.
+
+        Raises
+        ------
+        NotFoundError, InvalidParameterError
+            There is no such run or experiment; the run is not in the trash; that is no age.
+        StoreError
+            The database cannot be written just now.
+        """
+        for name, ids in (("run_ids", run_ids), ("experiment_ids", experiment_ids)):
+            if isinstance(ids, str):
+                raise InvalidParameterError(
+                    f"{name} is {ids!r}; it needs a list.", hint=f"Use {name}=[{ids!r}]."
+                )
+        collect = Collect(is_alive, parse_age(older_than), run_ids, experiment_ids)
+        self._need_file()
+        if dry_run:
+            return preview(self.path, collect)
+        done: Collected = self._workspace.writer.call(collect)
+        for run_id in done.run_ids:
+            self._handles.pop(run_id, None)
+        self._trash.difference_update(done.experiments)
+        return done
+
+    def _need_file(self) -> None:
+        """Write what this process has pending; none of this makes a database."""
+        self.flush()
+        if not self.path.exists():
+            raise NotFoundError(
+                f"There is no database {self.path} yet.",
+                hint="It is made by the first run: %load_ext nbtrack, then fit a model.",
+            )
