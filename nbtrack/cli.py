@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -271,6 +272,45 @@ def restore_experiment(db: str | None, experiment: str) -> None:
 def _experiment(client: Client, text: str) -> Experiment:
     # A name goes first: an experiment may be called 2.
     return client.get_experiment_by_name(text) or client.get_experiment(text)
+
+
+@main.group("db")
+def database() -> None:
+    """Keep the file in order."""
+
+
+@database.command("check")
+@click.pass_obj
+def check_database(db: str | None) -> None:
+    """Verify every digest, reference and point; the status is 1 if something is wrong."""
+    client = _client(db)
+    bar = _Percent()
+    problems = client.check(bar if sys.stderr.isatty() else None)
+    bar.clear()
+    for problem in problems:
+        click.echo(_line(problem.what))
+        click.echo(_line(f"hint: {problem.hint}"))
+    if problems:
+        raise click.ClickException(f"{client.path}: {len(problems)} problems.")
+    click.echo(f"{client.path}: everything is as it was stored.")
+
+
+class _Percent:
+    """How far something is, on a terminal."""
+
+    def __init__(self) -> None:
+        self._shown = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        percent = 100 * done // max(total, 1)
+        if percent != self._shown:
+            self._shown = percent
+            click.echo(f"\r{percent} %", nl=False, err=True)
+
+    def clear(self) -> None:
+        """Wipe it away."""
+        if self._shown >= 0:
+            click.echo("\r     \r", nl=False, err=True)
 
 
 @main.command("gc")

@@ -17,7 +17,7 @@ import time
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import quote, unquote, urlsplit
@@ -335,8 +335,13 @@ def _newer(path: Path, version: int) -> NewerSchemaError:
     )
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
+def connect_reader(path: Path, *, upgrade: bool = True) -> sqlite3.Connection:
     """Open the file read-only.
+
+    Parameters
+    ----------
+    upgrade
+        Bring its schema up to date before.
 
     Raises
     ------
@@ -357,7 +362,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         # WAL needs a writable folder for its index; on read-only media, where nobody writes,
         # the file can be read as it lies there.
         conn, version = _connect_readonly(f"{uri}&immutable=1", path)
-    if version < LATEST:
+    if version < LATEST and upgrade:
         conn.close()
         connect_writer(path).close()
         return connect_reader(path)
@@ -365,6 +370,16 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     # As much as a table of 10,000 runs takes, instead of 2 MB; it is used only as it is needed.
     conn.execute("PRAGMA cache_size = -32768")
     return conn
+
+
+def schema_objects(conn: sqlite3.Connection | None = None) -> set[tuple[str, str]]:
+    """Return kind and name of what is in the schema of a database; default: what should be."""
+    if conn is None:
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+            migrate(fresh)
+            return schema_objects(fresh)
+    query = "SELECT type, name FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*'"
+    return {(kind, name) for kind, name in conn.execute(query)}
 
 
 def _connect_readonly(uri: str, path: Path) -> tuple[sqlite3.Connection, int]:
@@ -634,8 +649,13 @@ class Reader:
 
 
 @contextmanager
-def lent(path: Path) -> Iterator[sqlite3.Connection]:
+def lent(path: Path, *, upgrade: bool = True) -> Iterator[sqlite3.Connection]:
     """Lend a read-only connection that nobody else has, for settings of its own.
+
+    Parameters
+    ----------
+    upgrade
+        Bring the file's schema up to date before.
 
     Raises
     ------
@@ -643,7 +663,7 @@ def lent(path: Path) -> Iterator[sqlite3.Connection]:
         The file is absent, foreign, damaged or too new.
     """
     with _opening, translated(path):
-        held = _Held(connect_reader(path), None)
+        held = _Held(connect_reader(path, upgrade=upgrade), None)
         _held.add(held)
     with held.lock:
         if held.conn is None:  # another thread has forked just now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,18 @@ def test_gc(filled: Client) -> None:
     assert all(line.isprintable() for line in done.splitlines())
 
 
+def test_db_check(filled: Client) -> None:
+    said = succeed("--db", filled.path, "db", "check")
+    assert said == f"{filled.path}: everything is as it was stored.\n"
+    with closing(sqlite3.connect(filled.path)) as conn, conn:
+        conn.execute("UPDATE artifacts SET path = char(27, 10) || path, digest = 'x\x1b'")
+    result = run("--db", filled.path, "db", "check")
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {filled.path}: 7 problems.\n"
+    assert all(line.isprintable() for line in result.stdout.splitlines())
+    assert len(result.stdout.splitlines()) == 14
+
+
 # -- report and config
 
 
@@ -214,6 +227,7 @@ def test_the_environment_names_the_database(
         ["experiments", "list"],
         ["gc"],
         ["gc", "--dry-run"],
+        ["db", "check"],
     ],
 )
 def test_without_a_database(workdir: Path, args: list[str]) -> None:

@@ -1,5 +1,15 @@
 """An archive that can be cleaned, checked and copied."""
 
+from nbtrack.store.maintenance.check import Problem, Progress, check
 from nbtrack.store.maintenance.gc import Collect, Collected, KeptRun, parse_age, preview
 
-__all__ = ["Collect", "Collected", "KeptRun", "parse_age", "preview"]
+__all__ = [
+    "Collect",
+    "Collected",
+    "KeptRun",
+    "Problem",
+    "Progress",
+    "check",
+    "parse_age",
+    "preview",
+]

@@ -7,7 +7,15 @@ from datetime import timedelta
 
 from nbtrack.errors import InvalidParameterError, NotFoundError
 from nbtrack.provenance import is_alive
-from nbtrack.store.maintenance import Collect, Collected, parse_age, preview
+from nbtrack.store.maintenance import (
+    Collect,
+    Collected,
+    Problem,
+    Progress,
+    check,
+    parse_age,
+    preview,
+)
 from nbtrack.tracking.client.base import ClientBase
 
 
@@ -60,6 +68,25 @@ class Maintenance(ClientBase):
             self._handles.pop(run_id, None)
         self._trash.difference_update(done.experiments)
         return done
+
+    def check(self, progress: Progress | None = None) -> list[Problem]:
+        """Return what is wrong with the file; an empty list if all of it is as it was stored.
+
+        SQLite's own checks, every reference, the digest of every file, all points of metrics and
+        their summaries, and the sealed rows of runs are looked at. Nothing is changed.
+
+        Parameters
+        ----------
+        progress
+            Called again and again with how many bytes were looked at, and of how many.
+
+        Raises
+        ------
+        NotFoundError, ForeignDatabaseError, NewerSchemaError
+            There is no such file; it is not one of nbtrack's; it is too new for this one.
+        """
+        self._need_file()
+        return check(self.path, progress)
 
     def _need_file(self) -> None:
         """Write what this process has pending; none of this makes a database."""
