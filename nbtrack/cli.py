@@ -295,6 +295,34 @@ def check_database(db: str | None) -> None:
     click.echo(f"{client.path}: everything is as it was stored.")
 
 
+@database.command("backup")
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace the file that is there.")
+@click.option("--no-verify", is_flag=True, help="Keep the copy whatever is wrong with it.")
+@click.pass_obj
+def backup_database(db: str | None, target: Path, *, force: bool, no_verify: bool) -> None:
+    """Copy the file to TARGET while others write, and check the copy."""
+    client = _client(db)
+    bar = _Percent()
+    progress = bar if sys.stderr.isatty() else None
+    written = client.backup(target, overwrite=force, verify=not no_verify, progress=progress)
+    bar.clear()
+    size = htmlview.format_size(written.stat().st_size)
+    click.echo(_line(f"The backup is in {written} ({size})."))
+
+
+@database.command("vacuum")
+@click.pass_obj
+def vacuum_database(db: str | None) -> None:
+    """Give room that is free in the file, after gc say, back to the disk."""
+    client = _client(db)
+    done = client.vacuum()
+    before, after = htmlview.format_size(done.before), htmlview.format_size(done.after)
+    click.echo(_line(f"{client.path}: {before} before, {after} now."))
+    if not done.is_done:
+        click.echo("Somebody reads the file: it shrinks when they are done and somebody writes.")
+
+
 class _Percent:
     """How far something is, on a terminal."""
 

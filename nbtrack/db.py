@@ -40,6 +40,7 @@ DatabaseError = sqlite3.Error
 APPLICATION_ID = 0x6E627472  # "nbtr"; at byte 68 of the file, where file(1) looks
 DEFAULT_NAME = "nbtrack.db"
 BUSY_TIMEOUT_MS = 5_000
+_PAGES_AT_ONCE = 2_000  # copied between two looks at how far it is
 
 
 Fields = list[Any]
@@ -380,6 +381,69 @@ def schema_objects(conn: sqlite3.Connection | None = None) -> set[tuple[str, str
             return schema_objects(fresh)
     query = "SELECT type, name FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*'"
     return {(kind, name) for kind, name in conn.execute(query)}
+
+
+def copy_database(
+    conn: sqlite3.Connection, target: Path, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Copy a database, as it is now, into an empty file.
+
+    Parameters
+    ----------
+    conn
+        A connection that is not in a transaction.
+    target
+        The file.
+    progress
+        Told how many bytes are copied, and of how many.
+
+    Raises
+    ------
+    sqlite3.Error
+        What is read cannot be.
+    StoreError
+        The disk is full.
+    """
+
+    def tell(_status: int, remaining: int, total: int) -> None:
+        if progress is not None:
+            progress((total - remaining) * page_size, total * page_size)
+
+    (page_size,) = conn.execute("PRAGMA page_size").fetchone()
+    with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        # What is read stays as it is for the whole copy; otherwise it would begin anew whenever
+        # another process writes, and never end beside one that writes all the time.
+        conn.execute("BEGIN")
+        try:
+            conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            conn.backup(copy, pages=_PAGES_AT_ONCE, progress=tell)
+        except sqlite3.Error as error:
+            if _code(error) in _FULL:
+                raise translate(error, target) from error
+            raise  # the fault of what is read
+        finally:
+            conn.execute("ROLLBACK")
+        # One file that can be read from any medium; who writes to it gives it a log again.
+        copy.execute("PRAGMA journal_mode = DELETE")
+
+
+def vacuum_database(path: Path) -> bool:
+    """Write the file anew without the room that is free in it.
+
+    Returns
+    -------
+    bool
+        Whether its end could be cut off. If not, somebody reads it.
+
+    Raises
+    ------
+    sqlite3.OperationalError
+        It is locked; the disk is full.
+    """
+    with closing(connect_writer(path)) as conn:
+        conn.execute("VACUUM")
+        is_busy: int = conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        return not is_busy
 
 
 def _connect_readonly(uri: str, path: Path) -> tuple[sqlite3.Connection, int]:

@@ -169,6 +169,20 @@ def test_db_check(filled: Client) -> None:
     assert len(result.stdout.splitlines()) == 14
 
 
+def test_db_backup_and_vacuum(filled: Client, tmp_path: Path) -> None:
+    target = tmp_path / "copy.db"
+    assert succeed("--db", filled.path, "db", "backup", target).startswith(
+        f"The backup is in {target} ("
+    )
+    assert "first" in succeed("--db", target, "runs", "list")
+    assert "There is a file" in fail("--db", filled.path, "db", "backup", target)
+    succeed("--db", filled.path, "db", "backup", target, "--force", "--no-verify")
+    said = succeed("--db", filled.path, "db", "vacuum")
+    assert said.startswith(f"{filled.path}: ")
+    assert said.endswith(" now.\n")
+    assert succeed("--db", filled.path, "db", "check")
+
+
 # -- report and config
 
 
@@ -228,6 +242,8 @@ def test_the_environment_names_the_database(
         ["gc"],
         ["gc", "--dry-run"],
         ["db", "check"],
+        ["db", "backup", "x.db"],
+        ["db", "vacuum"],
     ],
 )
 def test_without_a_database(workdir: Path, args: list[str]) -> None:
@@ -251,6 +267,7 @@ def test_without_a_database(workdir: Path, args: list[str]) -> None:
         (["gc", "--older-than", "old"], "'old' is no age."),
         (["gc", "--run-ids", "first"], "There is no run 'first'."),
         (["gc", "--experiment-ids", "7"], "No Experiment with id=7 exists."),
+        (["db", "backup", "no/folder/x.db"], "The directory of the backup"),
         (["report", "no/folder/x.html"], "The report"),
         (["report", "--run", "unknown"], "There is no run 'unknown'."),
     ],

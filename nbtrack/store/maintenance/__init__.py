@@ -1,5 +1,6 @@
 """An archive that can be cleaned, checked and copied."""
 
+from nbtrack.store.maintenance.backup import Vacuumed, backup, vacuum
 from nbtrack.store.maintenance.check import Problem, Progress, check
 from nbtrack.store.maintenance.gc import Collect, Collected, KeptRun, parse_age, preview
 
@@ -9,7 +10,10 @@ __all__ = [
     "KeptRun",
     "Problem",
     "Progress",
+    "Vacuumed",
+    "backup",
     "check",
     "parse_age",
     "preview",
+    "vacuum",
 ]

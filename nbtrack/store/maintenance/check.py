@@ -46,8 +46,19 @@ class Problem:
     hint: str = _BACKUP
 
 
-def check(path: Path, progress: Progress | None = None) -> list[Problem]:
+def check(
+    path: Path, progress: Progress | None = None, *, any_schema: bool = False
+) -> list[Problem]:
     """Return what is wrong with a database; it is only read, as it is at this moment.
+
+    Parameters
+    ----------
+    path
+        The database.
+    progress
+        Told how much was looked at.
+    any_schema
+        An old schema is no problem; of such a file only pages and references are looked at.
 
     Raises
     ------
@@ -59,7 +70,7 @@ def check(path: Path, progress: Progress | None = None) -> list[Problem]:
             conn.text_factory = lambda text: text.decode("utf-8", "replace")
             conn.row_factory = None
             conn.execute("BEGIN")
-            found = list(itertools.islice(_problems(conn, progress), _MOST + 1))
+            found = list(itertools.islice(_problems(conn, progress, any_schema), _MOST + 1))
     except CorruptDatabaseError as error:
         return [Problem(error.message, error.hint or _BACKUP)]
     if len(found) > _MOST:
@@ -67,8 +78,11 @@ def check(path: Path, progress: Progress | None = None) -> list[Problem]:
     return found
 
 
-def _problems(conn: Connection, progress: Progress | None) -> Iterator[Problem]:
+def _problems(conn: Connection, progress: Progress | None, any_schema: bool) -> Iterator[Problem]:
     yield from _guarded("pages", _pages(conn))
+    if any_schema and conn.execute("PRAGMA user_version").fetchone()[0] < LATEST:
+        yield from _guarded("references", _references(conn))
+        return
     missing = list(_guarded("schema", _schema(conn)))
     yield from missing
     if missing:  # nothing else can be asked

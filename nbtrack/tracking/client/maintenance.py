@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 from nbtrack.errors import InvalidParameterError, NotFoundError
 from nbtrack.provenance import is_alive
@@ -12,9 +13,12 @@ from nbtrack.store.maintenance import (
     Collected,
     Problem,
     Progress,
+    Vacuumed,
+    backup,
     check,
     parse_age,
     preview,
+    vacuum,
 )
 from nbtrack.tracking.client.base import ClientBase
 
@@ -87,6 +91,57 @@ class Maintenance(ClientBase):
         """
         self._need_file()
         return check(self.path, progress)
+
+    def backup(
+        self,
+        target: str | Path,
+        *,
+        overwrite: bool = False,
+        verify: bool = True,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Copy the file as it is at this moment, whoever writes to it; return where the copy is.
+
+        What this process has logged before is in it. The copy appears under its name when it is
+        whole, and may be read and written as any database.
+
+        Parameters
+        ----------
+        target
+            A file.
+        overwrite
+            Replace the file that is there.
+        verify
+            `check` the copy; one with problems is not kept.
+        progress
+            Called again and again with how many bytes are copied, and of how many.
+
+        Raises
+        ------
+        AlreadyExistsError, InvalidParameterError
+            There is such a file already; there can be none.
+        StoreError
+            The database cannot be read, or the copy not be written.
+        IntegrityError
+            The copy has problems.
+        """
+        self._need_file()
+        place = Path(target).absolute()
+        backup(self.path, place, overwrite=overwrite, verify=verify, progress=progress)
+        return place
+
+    def vacuum(self) -> Vacuumed:
+        """Give room that is free in the file, after `gc` say, back to the disk.
+
+        Others who write wait meanwhile, and what they log waits in their journals.
+
+        Raises
+        ------
+        StoreError
+            Somebody else writes; there is not enough room on the disk for the file's new form.
+        """
+        self._need_file()
+        return vacuum(self.path)
 
     def _need_file(self) -> None:
         """Write what this process has pending; none of this makes a database."""
