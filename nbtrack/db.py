@@ -422,7 +422,8 @@ def copy_database(
                 raise translate(error, target) from error
             raise  # the fault of what is read
         finally:
-            conn.execute("ROLLBACK")
+            if conn.in_transaction:
+                conn.execute("ROLLBACK")
         # One file that can be read from any medium; who writes to it gives it a log again.
         copy.execute("PRAGMA journal_mode = DELETE")
 

@@ -132,6 +132,7 @@ def test_experiments(filled: Client) -> None:
         ["0", "Default", "active"],
     ]
     assert succeed("--db", filled.path, "experiments", "delete", "other").startswith("In the trash")
+    assert "second" in succeed("--db", filled.path, "runs", "list", "--trash")
     (found,) = load(
         succeed("--db", filled.path, "experiments", "list", "--view", "deleted_only", "--json")
     )

@@ -174,7 +174,8 @@ def preview(path: Path, collect: Collect) -> Collected:
             with _planned(conn, collect, dry_run=True) as plan:
                 return plan
         finally:
-            conn.execute("ROLLBACK")
+            if conn.in_transaction:  # a full disk has ended it already
+                conn.execute("ROLLBACK")
 
 
 def parse_age(text: str | timedelta | None) -> int:

@@ -63,7 +63,10 @@ class Maintenance(ClientBase):
                 raise InvalidParameterError(
                     f"{name} is {ids!r}; it needs a list.", hint=f"Use {name}=[{ids!r}]."
                 )
-        collect = Collect(is_alive, parse_age(older_than), run_ids, experiment_ids)
+        runs, experiments = (
+            None if ids is None else [str(one) for one in ids] for ids in (run_ids, experiment_ids)
+        )
+        collect = Collect(is_alive, parse_age(older_than), runs, experiments)
         self._need_file()
         if dry_run:
             return preview(self.path, collect)

@@ -148,7 +148,7 @@ def test_only_these_runs(client: Client, two: tuple[str, str]) -> None:
     assert client.get_experiment("1").name == "x"  # named runs take no experiment along
     with pytest.raises(InvalidParameterError, match="not in the trash"):
         client.gc(run_ids=[two[0]])
-    for unknown in ("nothing", two[1][:8], "\0", "\ud83d"):
+    for unknown in ("nothing", 5, two[1][:8], "\0", "\ud83d"):
         with pytest.raises(NotFoundError):
             client.gc(run_ids=[unknown])
     with pytest.raises(InvalidParameterError, match="needs a list"):
