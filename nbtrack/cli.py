@@ -404,7 +404,12 @@ def report_command(
 def config() -> None:
     """List the settings: their values, environment variables and meaning."""
     rows = [
-        [setting.name, repr(getattr(settings, setting.name)), setting.env, setting.help]
+        [
+            setting.name,
+            repr(getattr(settings, setting.name)),
+            ", ".join(setting.variables),
+            setting.help,
+        ]
         for setting in Settings.table()
     ]
     for name, value, env, help_text in rows:

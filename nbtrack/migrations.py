@@ -411,7 +411,8 @@ _CORE = (
         tag_shape    INTEGER NOT NULL REFERENCES shapes,
         tags         TEXT NOT NULL,  -- JSON: array of values
         metric_shape INTEGER NOT NULL REFERENCES shapes,
-        metrics      BLOB NOT NULL   -- of each metric: see nbtrack/store/sealing.py
+        lasts        BLOB NOT NULL,  -- last value of each metric: float64, little-endian
+        metrics      BLOB NOT NULL   -- all of its summary: see nbtrack/store/sealing.py
     ) STRICT
     """,
     """

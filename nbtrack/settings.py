@@ -83,9 +83,14 @@ class Setting(Generic[T]):
     choices: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that are asked, the one that counts first."""
+        return (self.env, *self.also)
+
     def variable(self) -> str | None:
         """Return the environment variable that is set, of those that are asked; or None."""
-        return next((name for name in (self.env, *self.also) if name in os.environ), None)
+        return next((name for name in self.variables if name in os.environ), None)
 
     def check(self, value: Any) -> T:
         """Return `value` as this setting holds it.

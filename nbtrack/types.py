@@ -329,30 +329,15 @@ class MetricSeries:
 class RunTable:
     """Runs by columns: what a table or a frame of many runs is made of, without an object each.
 
-    Every column is as long as ``run_ids``. A param or tag that a run does not have is None.
+    Every column is as long as ``run_ids``. A param or tag that a run does not have is None;
+    of a metric it is the last value, NaN where there is none.
     """
 
     run_ids: list[str]
     info: Mapping[str, list[Any]]  # run_name, experiment_id, experiment_name, status, ...
     params: Mapping[str, list[str | None]]
     tags: Mapping[str, list[str | None]]
-    metrics: Mapping[str, MetricColumns]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MetricColumns:
-    """The summaries of one metric, a row for each run: numpy arrays.
-
-    ``count`` is 0 where a run does not have the metric; the values are NaN there.
-    """
-
-    last: NDArray[np.float64]
-    first: NDArray[np.float64]
-    min: NDArray[np.float64]
-    max: NDArray[np.float64]
-    last_step: NDArray[np.int64]
-    last_timestamp: NDArray[np.int64]
-    count: NDArray[np.int64]
+    metrics: Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ class _SettingTrait(traitlets.TraitType[Any, Any]):
         choices = f" One of: {', '.join(setting.choices)}." if setting.choices else ""
         super().__init__(
             default_value=setting.default,
-            help=f"{setting.help}{choices} Environment: {setting.env}.",
+            help=f"{setting.help}{choices} Environment: {', '.join(setting.variables)}.",
         )
         self._setting = setting
         self.info_text = f"a value for {setting.name}"

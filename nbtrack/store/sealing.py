@@ -5,7 +5,8 @@ A frame of 10,000 runs with 40 values is 400,000 rows of ``params`` and ``metric
 by side and become columns without an object for each. Triggers delete the row of a run, and note
 it in ``unsealed_runs``, whenever one of its values changes; so a row that is there is right.
 
-``params`` and ``tags`` are JSON arrays of values; ``metrics`` has `METRIC` for each key.
+``params`` and ``tags`` are JSON arrays of values; ``lasts`` has a float64 for each metric, which is
+all that a table needs, and ``metrics`` the whole `METRIC` of each.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ import json
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nbtrack.db import Connection
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-METRIC = struct.Struct("<ddddqqq")  # last, first, min, max, last step, last timestamp, count
+METRIC = struct.Struct("<ddddqqq")
+SUMMARY = ("last", "first", "min", "max", "last_step", "last_timestamp", "count")  # its fields
 _AT_ONCE = 200
 
 
@@ -39,26 +42,23 @@ def seal_ended(conn: Connection) -> None:
 def _seal(conn: Connection, run_no: int) -> None:
     params = _pairs(conn, "params", run_no)
     tags = _pairs(conn, "tags", run_no)
-    metrics = conn.execute(
-        "SELECT key, last, first, min, max, last_step, last_timestamp, count FROM metrics"
-        " WHERE run_no = ? ORDER BY key",
-        (run_no,),
+    rows = conn.execute(
+        f"SELECT key, {', '.join(SUMMARY)} FROM metrics WHERE run_no = ? ORDER BY key", (run_no,)
     ).fetchall()
-    packed = b"".join(
-        METRIC.pack(*(math.nan if value is None else value for value in row[1:5]), *row[5:])
-        for row in metrics
-    )
+    # The file's NULL is NaN.
+    metrics = [[math.nan if value is None else value for value in row[1:]] for row in rows]
     conn.execute(
         "INSERT OR REPLACE INTO sealed_runs (run_no, param_shape, params, tag_shape, tags,"
-        " metric_shape, metrics) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        " metric_shape, lasts, metrics) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             run_no,
             _shape(conn, [key for key, _ in params]),
             json.dumps([value for _, value in params]),
             _shape(conn, [key for key, _ in tags]),
             json.dumps([value for _, value in tags]),
-            _shape(conn, [row[0] for row in metrics]),
-            packed,
+            _shape(conn, [row[0] for row in rows]),
+            struct.pack(f"<{len(metrics)}d", *(summary[0] for summary in metrics)),
+            b"".join(METRIC.pack(*summary) for summary in metrics),
         ),
     )
     conn.execute("DELETE FROM unsealed_runs WHERE run_no = ?", (run_no,))
@@ -133,27 +133,22 @@ class TextColumns:
         return found
 
 
-class MetricBlock:
-    """Summaries of the metrics of runs, by key, put together in the same way."""
-
-    FIELDS = ("last", "first", "min", "max", "last_step", "last_timestamp", "count")
+class NumberColumns:
+    """Last values of the metrics of runs, by key, put together in the same way; NaN: missing."""
 
     def __init__(self, length: int, shapes: Mapping[int, Sequence[str]]) -> None:
-        import numpy as np
-
         self._length = length
         self._shapes = shapes
-        self._kind = np.dtype(list(zip(self.FIELDS, ["<f8"] * 4 + ["<i8"] * 3, strict=True)))
-        self.columns: dict[str, NDArray[Any]] = {}
+        self.columns: dict[str, NDArray[np.float64]] = {}
 
     def add_rows(self, shape: int, places: Sequence[int], rows: Sequence[bytes]) -> None:
-        """Add rows of one shape: `METRIC` for each key, and where each row belongs."""
+        """Add rows of one shape: a float64 for each key, and where each row belongs."""
         import numpy as np
 
         keys = self._shapes[shape]
         if not keys:
             return
-        values = np.frombuffer(b"".join(rows), self._kind).reshape(len(rows), len(keys))
+        values = np.frombuffer(b"".join(rows), "<f8").reshape(len(rows), len(keys))
         # Runs of one kind mostly stand together: then nothing is looked up.
         together = places[-1] - places[0] == len(places) - 1
         where = slice(places[0], places[-1] + 1) if together else np.asarray(places)
@@ -163,16 +158,14 @@ class MetricBlock:
             else:
                 self._column(key)[where] = values[:, i]
 
-    def add(self, place: int, key: str, row: tuple[Any, ...]) -> None:
-        """Add one summary: the fields of `METRIC`."""
-        self._column(key)[place] = row
+    def add(self, place: int, key: str, value: float) -> None:
+        """Add one value."""
+        self._column(key)[place] = value
 
-    def _column(self, key: str) -> NDArray[Any]:
+    def _column(self, key: str) -> NDArray[np.float64]:
         import numpy as np
 
         found = self.columns.get(key)
         if found is None:
-            found = self.columns[key] = np.zeros(self._length, self._kind)
-            for name in ("last", "first", "min", "max"):
-                found[name] = np.nan
+            found = self.columns[key] = np.full(self._length, np.nan)
         return found

@@ -18,7 +18,7 @@ from nbtrack.store import records
 from nbtrack.store.base import NewRun
 from nbtrack.store.downsample import unpack_series
 from nbtrack.store.points import number
-from nbtrack.store.sealing import METRIC, MetricBlock, TextColumns, places_of
+from nbtrack.store.sealing import METRIC, SUMMARY, NumberColumns, TextColumns, places_of
 from nbtrack.store.search import select_experiments, select_runs
 from nbtrack.store.sessions import IsAlive
 from nbtrack.types import (
@@ -30,7 +30,6 @@ from nbtrack.types import (
     ExperimentQuery,
     LifecycleStage,
     Metric,
-    MetricColumns,
     MetricSeries,
     MetricSummary,
     ModelInfo,
@@ -66,7 +65,8 @@ _TABLE = (
     "r.run_no",
     "r.experiment_id",
     "r.session_id",
-    *(f"z.{name}{part}" for name in ("param", "tag", "metric") for part in ("s", "_shape")),
+    *(f"z.{name}" for name in ("params", "param_shape", "tags", "tag_shape")),
+    *(f"z.{name}" for name in ("lasts", "metric_shape")),
 )
 
 _WHOLE = "r.*, z.*, x.name AS experiment_name, e.execution_count, s.notebook"
@@ -74,7 +74,7 @@ _EXPERIMENT = (
     "x.*, (SELECT json_group_object(key, value) FROM experiment_tags t"
     " WHERE t.experiment_id = x.experiment_id) AS tags"
 )
-_SUMMARIES = f"run_no, key, {', '.join(MetricBlock.FIELDS)} FROM metrics"
+_SUMMARIES = f"run_no, key, {', '.join(SUMMARY)} FROM metrics"
 _MIN_PREFIX = 4
 _STAGES = {
     ViewType.ACTIVE_ONLY: "{}.lifecycle_stage = 'active'",
@@ -306,31 +306,32 @@ class SqliteStore:
             info=info,
             params=dict(sorted(params.columns.items())),
             tags=dict(sorted(tags.columns.items())),
-            metrics={
-                key: MetricColumns(*(block[name] for name in MetricBlock.FIELDS))
-                for key, block in sorted(metrics.columns.items())
-            },
+            metrics=dict(sorted(metrics.columns.items())),
         )
 
     def _values(
         self, columns: Mapping[str, Sequence[Any]]
-    ) -> tuple[TextColumns, TextColumns, MetricBlock]:
+    ) -> tuple[TextColumns, TextColumns, NumberColumns]:
         """Return params, tags and metrics of runs: sealed ones, and those that are not."""
         numbers = columns.get("r.run_no", ())
         shapes = self._shapes()
         params, tags = TextColumns(len(numbers), shapes), TextColumns(len(numbers), shapes)
-        metrics = MetricBlock(len(numbers), shapes)
-        for target, name in ((params, "param"), (tags, "tag"), (metrics, "metric")):
-            values = columns.get(f"z.{name}s", ())
-            for shape, places in places_of(columns.get(f"z.{name}_shape", ())).items():
+        metrics = NumberColumns(len(numbers), shapes)
+        for target, name, kind in (
+            (params, "params", "param_shape"),
+            (tags, "tags", "tag_shape"),
+            (metrics, "lasts", "metric_shape"),
+        ):
+            values = columns.get(f"z.{name}", ())
+            for shape, places in places_of(columns.get(f"z.{kind}", ())).items():
                 target.add_rows(shape, places, [values[place] for place in places])
         sealed = columns.get("z.params", ())
         loose = {number: i for i, number in enumerate(numbers) if sealed[i] is None}
         for table, texts in (("params", params), ("tags", tags)):
             for run_no, key, value in self._of(f"run_no, key, value FROM {table}", list(loose)):
                 texts.add(loose[run_no], key, value)
-        for run_no, key, *summary in self._of(_SUMMARIES, list(loose)):
-            metrics.add(loose[run_no], key, (*map(number, summary[:4]), *summary[4:]))
+        for run_no, key, last in self._of("run_no, key, last FROM metrics", list(loose)):
+            metrics.add(loose[run_no], key, number(last))
         return params, tags, metrics
 
     def _shapes(self) -> dict[int, list[str]]:

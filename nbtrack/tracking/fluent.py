@@ -115,7 +115,7 @@ def _take_run_id() -> str:
     """Return the run that the setting names, once: the next start_run begins one of its own."""
     run_id = settings.run_id
     settings.reset("run_id")
-    for name in (Settings.run_id.env, *Settings.run_id.also):
+    for name in Settings.run_id.variables:
         os.environ.pop(name, None)
     return run_id
 

@@ -29,7 +29,7 @@ def mlflow_frame(table: RunTable) -> pd.DataFrame:
         "start_time": _times(info["start_time"]),
         "end_time": _times(info["end_time"]),
     }
-    columns |= {f"metrics.{key}": column.last for key, column in table.metrics.items()}
+    columns |= {f"metrics.{key}": column for key, column in table.metrics.items()}
     columns |= {f"params.{key}": column for key, column in table.params.items()}
     columns |= {f"tags.{key}": column for key, column in table.tags.items()}
     return pd.DataFrame(columns)
@@ -49,7 +49,7 @@ def people_frame(table: RunTable) -> pd.DataFrame:
         "duration_s": [None if end is None else (end - start) / 1000 for start, end in spans],
         "cell": pd.array(info["execution_count"], dtype="Int64"),
     }
-    columns |= _free(columns, "metrics", {key: m.last for key, m in table.metrics.items()})
+    columns |= _free(columns, "metrics", table.metrics)
     params = {key: _numbers(texts) for key, texts in table.params.items()}
     columns |= _free(columns, "params", params)
     # MLflow's and our own bookkeeping is in `search_runs`.

@@ -32,17 +32,17 @@ def default_path() -> Path:
 
 
 def choose(uri: str) -> None:
-    """Use another database; empty: look for one again.
+    """Use another database; empty: look for one again, when the next one is needed.
 
     Raises
     ------
     InvalidParameterError
         The URI is none that nbtrack can use.
     """
-    path = resolve_path(uri) if uri else _settings_path()
+    paths = [resolve_path(uri)] if uri else []
     with _lock:
-        _chosen[:] = [path]
-        _by_code[:] = [path] if uri else []
+        _chosen[:] = paths
+        _by_code[:] = paths
 
 
 def is_chosen() -> bool:

@@ -284,3 +284,15 @@ def test_experiments_of_a_database_that_is_not_there_yet(tmp_path: Path) -> None
     assert not client.path.exists()
     with pytest.raises(NotFoundError, match="There is no database"):
         client.get_experiment("1")
+
+
+def test_an_empty_uri_chooses_again_when_a_database_is_needed(
+    default: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nbtrack.set_tracking_uri("")
+    other = tmp_path / "folder"
+    other.mkdir()
+    monkeypatch.chdir(other)  # there is none above it that is looked for: a database in `other`
+    (other / ".git").mkdir()
+    assert nbtrack.get_tracking_uri() == str(other / "nbtrack.db")
+    assert not nbtrack.is_tracking_uri_set()
