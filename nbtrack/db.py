@@ -379,7 +379,11 @@ def schema_objects(conn: sqlite3.Connection | None = None) -> set[tuple[str, str
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
             migrate(fresh)
             return schema_objects(fresh)
-    query = "SELECT type, name FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*'"
+    query = (
+        "SELECT type, name FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*'"
+        " UNION ALL SELECT 'column', t.name || '.' || c.name"
+        "  FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table'"
+    )
     return {(kind, name) for kind, name in conn.execute(query)}
 
 

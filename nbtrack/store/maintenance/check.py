@@ -23,7 +23,7 @@ from nbtrack.db import Connection, DatabaseError, lent, schema_objects
 from nbtrack.errors import CorruptDatabaseError, IntegrityError
 from nbtrack.migrations import LATEST
 from nbtrack.store.points import CHUNK, number
-from nbtrack.store.sealing import METRIC
+from nbtrack.store.sealing import METRIC, SUMMARY
 from nbtrack.store.summary import Summary
 from nbtrack.types import LifecycleStage, RunStatus
 
@@ -319,7 +319,7 @@ def _readable(conn: Connection, query: str) -> list[Any]:
 
 def _sealed(conn: Connection) -> Iterator[Problem]:
     for run_no, run_id, *row in conn.execute(
-        "SELECT run_no, run_id, p.keys, params, t.keys, tags, m.keys, metrics"
+        "SELECT run_no, run_id, p.keys, params, t.keys, tags, m.keys, lasts, metrics"
         " FROM sealed_runs JOIN runs USING (run_no)"
         " LEFT JOIN shapes p ON p.shape_id = param_shape"
         " LEFT JOIN shapes t ON t.shape_id = tag_shape"
@@ -331,15 +331,14 @@ def _sealed(conn: Connection) -> Iterator[Problem]:
                 f"SELECT key, value FROM {table} WHERE run_no = ? ORDER BY key", (run_no,)
             ).fetchall()
             expected += [json.dumps([pair[place] for pair in pairs]) for place in (0, 1)]
-        metrics = conn.execute(
-            "SELECT key, last, first, min, max, last_step, last_timestamp, count FROM metrics"
-            " WHERE run_no = ? ORDER BY key",
+        rows = conn.execute(
+            f"SELECT key, {', '.join(SUMMARY)} FROM metrics WHERE run_no = ? ORDER BY key",
             (run_no,),
         ).fetchall()
-        expected.append(json.dumps([metric[0] for metric in metrics]))
-        expected.append(
-            b"".join(METRIC.pack(*map(number, metric[1:5]), *metric[5:]) for metric in metrics)
-        )
+        expected.append(json.dumps([metric[0] for metric in rows]))
+        metrics = [[*map(number, metric[1:5]), *metric[5:]] for metric in rows]
+        expected.append(struct.pack(f"<{len(metrics)}d", *(metric[0] for metric in metrics)))
+        expected.append(b"".join(METRIC.pack(*metric) for metric in metrics))
         if row != expected:
             yield Problem(
                 f"The sealed row of run {run_id} is not what its params, tags and metrics are.",

@@ -103,6 +103,8 @@ def test_a_bit_of_a_file_has_flipped(path: Path) -> None:
         ("UPDATE metrics SET count = 7 WHERE key = 'inf'", "their summary"),
         ('UPDATE sealed_runs SET params = \'["9", "9"]\' WHERE run_no = 2', "The sealed row"),
         ("UPDATE sealed_runs SET metrics = x'' WHERE run_no = 2", "The sealed row"),
+        ("UPDATE sealed_runs SET lasts = zeroblob(24) WHERE run_no = 2", "The sealed row"),
+        ("ALTER TABLE sealed_runs DROP COLUMN lasts", "The column sealed_runs.lasts is missing"),
         ("UPDATE sealed_runs SET tag_shape = param_shape WHERE run_no = 2", "The sealed row"),
         ("UPDATE sealed_runs SET tags = '['", "have no JSON in tags"),
         ("INSERT INTO unsealed_runs SELECT run_no FROM runs", "are sealed and to be sealed"),
