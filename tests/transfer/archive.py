@@ -29,7 +29,8 @@ CONTENT = {
     " FROM run_inputs JOIN datasets USING (dataset_id)",
     "artifacts": "SELECT run_id, path, digest FROM artifacts",
     "blobs": "SELECT digest, size_bytes, encoding, count(*), sum(length(data)) FROM blobs"
-    " JOIN blob_chunks USING (digest) GROUP BY digest",
+    " JOIN blob_chunks USING (digest) WHERE digest IN (SELECT digest FROM artifacts)"
+    " GROUP BY digest",
     "models": "SELECT * FROM models",
     "versions": "SELECT name, run_id, source, creation_timestamp, user_id FROM model_versions",
     "cells": "SELECT execution_id, session_id, source, start_ms, end_ms, outcome"
