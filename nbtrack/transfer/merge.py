@@ -53,11 +53,16 @@ class _Step:
     What is wrong with one of them is told, and does not keep the others away.
     """
 
+    source: Source
     things: Sequence[tuple[str, _Bring]]
     seconds: float
 
     def apply(self, conn: Connection) -> tuple[int, MergeReport]:
         """Write them."""
+        with self.source.using:
+            return self._apply(conn)
+
+    def _apply(self, conn: Connection) -> tuple[int, MergeReport]:
         whole, done = MergeReport(), 0
         deadline = time.monotonic() + self.seconds
         for what, bring in self.things:
@@ -135,7 +140,7 @@ def merge(
     troubles: list[str] = []
     with opened(path, is_alive=is_alive, kinds=kinds, on_trouble=troubles.append) as source:
         things = list(_all(source, user_id, dry_run=dry_run))
-        report = _rehearse(target, things) if dry_run else _bring(target, things)
+        report = (_rehearse if dry_run else _bring)(target, source, things)
     report.problems += troubles
     return report
 
@@ -175,7 +180,7 @@ def export(
     with opened(path, is_alive=is_alive, kinds=kinds, on_trouble=troubles.append) as source:
         things = list(_some(source, runs, user_id))
         with translated(target_path), closing(connect_writer(target_path)) as conn:
-            report = _bring(_Direct(conn), things)
+            report = _bring(_Direct(conn), source, things)
     report.problems += troubles
     return report
 
@@ -200,18 +205,18 @@ class _Direct:
         return value
 
 
-def _bring(target: _Target, things: Sequence[tuple[str, _Bring]]) -> MergeReport:
+def _bring(target: _Target, source: Source, things: Sequence[tuple[str, _Bring]]) -> MergeReport:
     report, place = MergeReport(), 0
     while place < len(things):
-        done, part = target.call(_Step(things[place:], _STEP_S))
+        done, part = target.call(_Step(source, things[place:], _STEP_S))
         report.include(part)
         place += done
     return report
 
 
-def _rehearse(target: _Target, things: Sequence[tuple[str, _Bring]]) -> MergeReport:
+def _rehearse(target: _Target, source: Source, things: Sequence[tuple[str, _Bring]]) -> MergeReport:
     try:
-        target.call(_Rehearsal(_Step(things, float("inf"))))
+        target.call(_Rehearsal(_Step(source, things, float("inf"))))
     except _RolledBackError as found:
         return found.report
     return MergeReport()

@@ -11,6 +11,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ from nbtrack.db import (
     translate,
     translated,
 )
-from nbtrack.errors import NotFoundError
+from nbtrack.errors import CorruptDatabaseError, NotFoundError, StoreError
 from nbtrack.migrations import LATEST
 from nbtrack.store import recovery
 from nbtrack.store.sessions import IsAlive
@@ -34,8 +35,36 @@ from nbtrack.store.sessions import IsAlive
 Row = sqlite3.Row
 
 
+_TABLES = {
+    "artifacts",
+    "blob_chunks",
+    "blobs",
+    "cell_executions",
+    "cells",
+    "datasets",
+    "experiment_tags",
+    "experiments",
+    "metric_chunks",
+    "metrics",
+    "model_aliases",
+    "model_metrics",
+    "model_versions",
+    "models",
+    "param_history",
+    "params",
+    "registered_models",
+    "run_inputs",
+    "runs",
+    "sessions",
+    "tags",
+}
+
+
 class Source:
     """A file that is read: as it is at one moment.
+
+    It is read in the thread that writes to the other file; whoever waits for that may be
+    interrupted meanwhile, and closes it.
 
     Parameters
     ----------
@@ -43,16 +72,30 @@ class Source:
         Nobody else's connection.
     path
         Where the file is, for errors.
+
+    Raises
+    ------
+    CorruptDatabaseError
+        Not all of nbtrack's tables are tables there.
     """
 
     def __init__(self, conn: sqlite3.Connection, path: Path) -> None:
         self._conn = conn
+        self._closed = False
+        self.using = threading.Lock()  # held by whoever reads, until they are done
         self.path = path
-        conn.execute(
-            "PRAGMA trusted_schema = OFF"
-        )  # its views may call nothing but plain functions
+        conn.execute("PRAGMA trusted_schema = OFF")  # it may call nothing but plain functions
         conn.text_factory = lambda data: storable(data.decode("utf-8", "replace"))
         conn.execute("BEGIN")
+        # A view of one of these names could be a query without an end.
+        tables = {
+            name for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type='table'")
+        }
+        if absent := sorted(_TABLES - tables):
+            raise CorruptDatabaseError(
+                f"The database {path} has no table {absent[0]}, which nbtrack makes.",
+                hint="Take the database from a backup.",
+            )
 
     def rows(self, sql: str, args: tuple[Any, ...] = ()) -> Iterator[Row]:
         """Yield the rows of a query, one after the other.
@@ -60,18 +103,29 @@ class Source:
         Raises
         ------
         StoreError
-            The file cannot be read.
+            The file cannot be read; it was closed meanwhile.
         """
         with translated(self.path):
-            yield from self._conn.execute(sql, args)
+            self._check_open()
+            for row in self._conn.execute(sql, args):
+                yield row
+                self._check_open()
 
     def row(self, sql: str, args: tuple[Any, ...] = ()) -> Row | None:
         """Return the first row of a query, or None."""
         return next(self.rows(sql, args), None)
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError(
+                f"Reading {self.path} was interrupted.", hint="Merge again: it goes on from there."
+            )
+
     def close(self) -> None:
-        """Let the file go on."""
-        self._conn.rollback()
+        """Have those who read stop at the next row, and let the file go on."""
+        self._closed = True
+        with self.using:
+            self._conn.rollback()
 
 
 @contextmanager

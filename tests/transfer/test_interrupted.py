@@ -25,6 +25,19 @@ MERGE = """
     Client(sys.argv[1]).merge(sys.argv[2])
     print("ends", flush=True)
 """
+INTERRUPTED = """
+    import sys
+    from nbtrack import Client
+    client = Client(sys.argv[1])
+    try:
+        print("begins", flush=True)
+        while True:
+            client.merge(sys.argv[2])
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    report = client.merge(sys.argv[2])
+    print(len(report.added) + report.unchanged, flush=True)
+"""
 WRITE = """
     import sys, time
     from nbtrack import Client
@@ -152,3 +165,21 @@ def test_what_this_process_has_not_committed_yet_comes_along(
     client.merge(far.path)
     assert client.get_run(run_id).data.metrics["last"] == 7.0
     far.workspace.writer.close()
+
+
+@needs_kill
+@pytest.mark.parametrize("seconds", [0.02, 0.1, 0.3])
+def test_a_merge_that_is_interrupted_leaves_a_client_that_goes_on(
+    tmp_path: Path, seconds: float
+) -> None:
+    far, path = tmp_path / "far.db", tmp_path / "nbtrack.db"
+    make_many(far, 300)
+    with start(INTERRUPTED, path, far) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begins\n"
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "interrupted\n"
+        assert process.stdout.readline() == "300\n"
+    assert process.returncode == 0
+    assert assert_whole(path, far) == 300

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from nbtrack.errors import (
 )
 from nbtrack.tracking import Client
 from nbtrack.transfer import MergedVersion, MergeReport
+from nbtrack.types import RunQuery
 
 from .archive import content, copy, execute, fill
 
@@ -43,6 +45,25 @@ def test_everything_comes(client: Client, far: Client) -> None:
     assert content(client.path) == content(far.path)
     assert client.workspace.store.param_history(run_id, "lr") == ["0.1", "0.2"]
     assert client.load_model("models:/churn/1") == {"any": "object"}  # this user's seal holds
+
+
+def test_what_is_read_is_the_same(client: Client, far: Client) -> None:
+    fill(client, "here")  # so that numbers differ
+    run_id = fill(far, "there")
+    client.merge(far.path)
+    here, there = client.workspace.store, far.workspace.store
+    assert replace(here.get_run_detail(run_id), run=None) == replace(
+        there.get_run_detail(run_id), run=None
+    )
+    ours, theirs = here.get_run(run_id), there.get_run(run_id)
+    assert ours.info == theirs.info
+    assert (ours.data.params, ours.data.tags) == (theirs.data.params, theirs.data.tags)
+    assert ours.data.summaries["loss"] == theirs.data.summaries["loss"]
+    (mine,), (other,) = (s.metric_series([run_id], ["loss"]) for s in (here, there))
+    assert list(mine.values) == list(other.values)
+    assert list(mine.timestamps) == list(other.timestamps)
+    query = RunQuery(run_ids=(run_id,))  # the rows that are sealed
+    assert here.run_table(query).params == there.run_table(query).params
 
 
 def test_again_changes_nothing(client: Client, far: Client) -> None:
@@ -214,6 +235,20 @@ def test_files_that_cannot_be_merged(client: Client, tmp_path: Path) -> None:
     damaged.write_bytes(b"no database at all" * 1000)
     with pytest.raises(CorruptDatabaseError):
         client.merge(damaged)
+
+
+def test_a_view_does_not_stand_for_a_table(client: Client, far: Client, tmp_path: Path) -> None:
+    fill(far)
+    bad = copy(far.path, tmp_path / "bad.db")
+    execute(
+        bad,
+        "PRAGMA legacy_alter_table = ON",
+        "ALTER TABLE tags RENAME TO others",
+        "CREATE VIEW tags AS WITH RECURSIVE n AS (SELECT 1 UNION ALL SELECT 1 FROM n)"
+        " SELECT 1 AS run_no, 'a' AS key, 'b' AS value FROM n",
+    )
+    with pytest.raises(CorruptDatabaseError, match="no table tags"):
+        client.merge(bad)
 
 
 @pytest.mark.parametrize(
