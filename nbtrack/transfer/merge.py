@@ -34,6 +34,7 @@ from nbtrack.transfer.runs import bring_run
 from nbtrack.transfer.sqlite import Source, opened
 
 _STEP_S = 0.05
+_UNFIT = (ValueError, TypeError, AttributeError, OverflowError)  # a number where a text should be
 
 _Bring = Callable[[Connection], MergeReport]
 """Brings one thing over, whole."""
@@ -69,7 +70,7 @@ class _Step:
             conn.execute("SAVEPOINT thing")
             try:
                 report = bring(conn)
-            except (NbtrackError, DatabaseError, ValueError, TypeError, OverflowError) as error:
+            except (NbtrackError, DatabaseError, *_UNFIT) as error:
                 if is_trouble(error):
                     raise  # the target's fault: the writer tries again
                 conn.execute("ROLLBACK TO thing")
