@@ -6,7 +6,7 @@ from nbtrack.artifacts import sha256
 from nbtrack.db import Connection
 from nbtrack.errors import IntegrityError
 from nbtrack.store.records import now_ms
-from nbtrack.transfer.checks import check_id, check_object
+from nbtrack.transfer.checks import check_id, check_object, check_times
 from nbtrack.transfer.report import MergeReport
 from nbtrack.transfer.sqlite import Row, Source
 from nbtrack.types import LifecycleStage
@@ -39,6 +39,7 @@ def bring_experiment(
     if row is None:
         raise IntegrityError(f"The experiment {experiment_id} is not in the source.")
     LifecycleStage(row["lifecycle_stage"])  # refused: no experiment could be read with another one
+    check_times(row["creation_time"], row["last_update_time"])
     found = conn.execute(
         "SELECT experiment_id, lifecycle_stage FROM experiments WHERE name = ?", (row["name"],)
     ).fetchone()

@@ -8,6 +8,7 @@ from typing import Any
 
 from nbtrack.errors import IntegrityError
 
+_LAST_MS = 253_000_000_000_000  # within the year 9987: what a calendar of any time zone still has
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
@@ -48,6 +49,23 @@ def check_object(text: Any) -> str:
     except (TypeError, ValueError, RecursionError):
         pass
     raise IntegrityError(f"{str(text)[:80]!r} is no JSON object.")
+
+
+def check_times(*times: Any) -> None:
+    """Refuse what is no time that can be shown; None is none at all.
+
+    Raises
+    ------
+    IntegrityError
+        One of them is.
+
+    Examples
+    --------
+    >>> check_times(0, 1_700_000_000_000, None)
+    """
+    for time in times:
+        if time is not None and not (isinstance(time, int) and 0 <= time <= _LAST_MS):
+            raise IntegrityError(f"{time!r} is no time in ms since 1970.")
 
 
 def goes_on(longer: list[Any], shorter: list[Any]) -> bool:

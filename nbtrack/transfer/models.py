@@ -13,6 +13,7 @@ from collections.abc import Collection
 from nbtrack.db import Connection
 from nbtrack.registry.base import check_name
 from nbtrack.store.records import now_ms
+from nbtrack.transfer.checks import check_times
 from nbtrack.transfer.report import MergedVersion, MergeReport
 from nbtrack.transfer.sqlite import Row, Source
 
@@ -68,6 +69,7 @@ def bring_models(
 
 
 def _add(conn: Connection, name: str, version: Row, user_id: str) -> int:
+    check_times(version["creation_timestamp"])
     now = now_ms()
     (number,) = conn.execute(
         "INSERT INTO registered_models (name, creation_timestamp, last_updated_timestamp,"

@@ -19,7 +19,7 @@ from nbtrack.db import Connection
 from nbtrack.errors import IntegrityError
 from nbtrack.transfer import around
 from nbtrack.transfer.blobs import copy_blob
-from nbtrack.transfer.checks import check_id, goes_on
+from nbtrack.transfer.checks import check_id, check_times, goes_on
 from nbtrack.transfer.points import SUMMARY, Difference, bring_series, copy_series
 from nbtrack.transfer.report import MergeReport
 from nbtrack.transfer.sqlite import Row, Source
@@ -76,6 +76,7 @@ def bring_run(source: Source, conn: Connection, run_no: int, *, dry_run: bool) -
     run_id = check_id(row["run_id"])
     RunStatus(row["status"])
     LifecycleStage(row["lifecycle_stage"])
+    check_times(row["start_time"], row["end_time"], row["deleted_time"])
     around.bring_session(source, conn, row["session_id"])
     around.bring_execution(source, conn, row["execution_id"])
     ours = conn.execute(f"SELECT run_no, {_OWN} FROM runs WHERE run_id = ?", (run_id,)).fetchone()
@@ -165,6 +166,7 @@ def _models(source: Source, run_id: str) -> Iterable[Row]:
 def _put_model(conn: Connection, run_id: str, model: Row) -> None:
     check_id(model["model_id"])
     check_path(model["artifact_path"])
+    check_times(model["created_ms"])
     conn.execute(
         f"INSERT INTO models (run_id, {_MODEL}) VALUES (?, ?, ?, ?, ?, ?, ?)", (run_id, *model)
     )

@@ -264,6 +264,7 @@ def test_a_view_does_not_stand_for_a_table(client: Client, far: Client, tmp_path
         pytest.param("UPDATE metrics SET count = count + 1", id="count of points"),
         pytest.param("UPDATE runs SET status = 'DANCING'", id="status"),
         pytest.param("UPDATE runs SET lifecycle_stage = 'undead'", id="stage"),
+        pytest.param("UPDATE runs SET start_time = 1 << 62", id="time"),
         pytest.param("UPDATE runs SET run_id = '../x'", id="id"),
         pytest.param("UPDATE sessions SET environment = '[]'", id="environment"),
         pytest.param("UPDATE models SET artifact_path = '/abs'", id="path of a model"),
