@@ -18,6 +18,7 @@ from nbtrack.errors import InvalidParameterError, NbtrackError
 from nbtrack.settings import Settings, settings
 from nbtrack.store.views import describe_views
 from nbtrack.tracking import Client
+from nbtrack.transfer import MergeReport
 from nbtrack.types import Experiment, ViewType
 
 
@@ -398,6 +399,59 @@ def report_command(
     written = write_report(path, runs=run_names or None, title=title, client=_client(db))
     size = htmlview.format_size(written.stat().st_size)
     click.echo(f"The report is in {written} ({size}).")
+
+
+@main.command("merge")
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.pass_context
+def merge_command(ctx: click.Context, sources: tuple[Path, ...], *, dry_run: bool) -> None:
+    """Bring all that the databases SOURCES have into this one; again changes nothing."""
+    client = _client(ctx.obj) if dry_run else Client(ctx.obj)
+    whole = True
+    for source in sources:
+        report = client.merge(source, dry_run=dry_run)
+        whole &= _show_transfer(f"{source}{' (nothing was written)' if dry_run else ''}", report)
+    ctx.exit(0 if whole else 1)
+
+
+@main.command("export")
+@click.argument("run_names", metavar="[RUNS]...", nargs=-1)
+@click.argument("path", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--experiment", "experiments", multiple=True, help="All its runs; may be repeated.")
+@click.pass_context
+def export_command(
+    ctx: click.Context, run_names: tuple[str, ...], path: Path, *, experiments: tuple[str, ...]
+) -> None:
+    """Bring RUNS, their children and all they refer to into the database OUT."""
+    report = _client(ctx.obj).export(run_names, path, experiment_names=experiments)
+    ctx.exit(0 if _show_transfer(str(path), report) else 1)
+
+
+def _show_transfer(where: str, report: MergeReport) -> bool:
+    """Print what was brought over; return whether nothing was left out."""
+    _say(
+        f"{where}: {_count(len(report.added), 'run')} added, {len(report.updated)} brought up to "
+        f"date, {report.unchanged} unchanged; {_count(report.files, 'file')} "
+        f"({htmlview.format_size(report.bytes)})."
+    )
+    for made in report.versions:
+        was = f", {made.source_version} there" if made.source_version != made.version else ""
+        _say(f"Model {made.name}: version {made.version}{was}.")
+    for sentence in report.conflicts:
+        _say(sentence)
+    for sentence in report.problems:
+        _say(sentence, err=True)
+    return not report.problems
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _say(text: str, *, err: bool = False) -> None:
+    """Print a sentence that may hold names out of another file: they cannot steer the terminal."""
+    click.echo(htmlview.clip("".join(c if c.isprintable() else " " for c in text), 500), err=err)
 
 
 @main.command("config")

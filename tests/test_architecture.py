@@ -20,7 +20,7 @@ LAYERS = (
     ("errors", "types", "settings", "packing", "_lazy", "_version"),
     ("db", "migrations", "entities", "exceptions"),
     ("store", "artifacts", "models", "provenance", "media", "data"),
-    ("registry",),
+    ("registry", "transfer"),
     ("tracking",),
     ("autolog", "projects", "serving", "bundles", "datasource", "htmlview"),
     ("widgets", "report", "server", "testing"),
@@ -35,6 +35,7 @@ ALLOWED_SIBLINGS = {
     ("__init__", "ipython"),  # `%load_ext nbtrack` looks for its functions in the package itself
     ("data", "provenance"),  # what is known of data without MLflow's forms; secrets are masked
     ("packing", "errors"),  # bytes that are no chunk are one of nbtrack's errors
+    ("transfer", "registry"),  # what a registered model may be called
     ("settings", "errors"),  # a value that cannot be accepted is one of nbtrack's errors
 }
 # Shipped for third parties; if a unit needed it, test code would run in production.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from contextlib import closing
@@ -304,3 +305,65 @@ def test_a_setting_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wrong_usage_is_clicks() -> None:
     assert "No such command" in fail("runs", "burn", status=2)
     assert "0 is not in the range" in fail("runs", "list", "-n", 0, status=2)
+
+
+# -- merge and export
+
+
+def test_merge(filled: Client, tmp_path: Path) -> None:
+    first = nbtrack.MlflowClient(tmp_path / "other.db")
+    with first.start_run("far \x1b]0;x\a") as there:
+        there.log_metric("acc", 1.0)
+        there.log_text("some text", "a.txt")
+    first.flush()
+    planned = succeed("--db", filled.path, "merge", first.path, "--dry-run")
+    assert "other.db (nothing was written): 1 run added, 0 brought up to date" in planned
+    assert len(filled.search_runs(filter_string="metrics.acc = 1")) == 0
+    assert "1 run added, 0 brought up to date, 0 unchanged; 1 file (" in succeed(
+        "--db", filled.path, "merge", first.path
+    )
+    assert "0 runs added, 0 brought up to date, 1 unchanged; 0 files (0 B)." in succeed(
+        "--db", filled.path, "merge", first.path
+    )
+    assert len(filled.search_runs(filter_string="metrics.acc = 1")) == 1
+    first.workspace.writer.close()
+
+
+def test_merge_into_a_new_file(filled: Client, tmp_path: Path) -> None:
+    assert "no database" in fail("--db", tmp_path / "new.db", "merge", filled.path, "--dry-run")
+    assert "2 runs added" in succeed("--db", tmp_path / "new.db", "merge", filled.path)
+    assert "no database" in fail("--db", filled.path, "merge", tmp_path / "absent.db")
+    assert "into itself" in fail("--db", filled.path, "merge", filled.path)
+    assert "Missing argument" in fail("merge", status=2)
+    Client(tmp_path / "new.db").workspace.writer.close()
+
+
+def test_merge_says_what_differs_and_what_is_left_out(filled: Client, tmp_path: Path) -> None:
+    out = tmp_path / "out.db"
+    filled.register_model("first", "churn")
+    assert "1 run added" in succeed("--db", filled.path, "export", "first", out)
+    with contextlib.closing(sqlite3.connect(out)) as conn, conn:
+        conn.execute("UPDATE params SET value = '\x1b[31m2'")
+        conn.execute("UPDATE model_versions SET creation_timestamp = 1, version = 7")
+    text = succeed("--db", filled.path, "merge", out)
+    assert "The param 'a' of the run first" in text
+    assert "ours is kept" in text
+    assert "Model churn: version 7." in text
+    assert all(line.isprintable() for line in text.splitlines())
+    with contextlib.closing(sqlite3.connect(out)) as conn, conn:
+        conn.execute("UPDATE runs SET status = '\x1b[31m'")
+    result = run("--db", filled.path, "merge", out)
+    assert result.exit_code == 1
+    assert "The run first was left out" in result.stderr
+    assert "\x1b" not in result.output
+
+
+def test_export(filled: Client, tmp_path: Path) -> None:
+    out = tmp_path / "out.db"
+    assert "1 run added" in succeed("--db", filled.path, "export", out, "--experiment", "other")
+    assert "1 run added" in succeed("--db", filled.path, "export", "first", out)
+    assert "2 unchanged" in succeed("--db", out, "merge", filled.path)
+    assert "no run 'absent'" in fail("--db", filled.path, "export", "absent", out)
+    assert "No run was chosen" in fail("--db", filled.path, "export", out)
+    assert "Missing argument" in fail("--db", filled.path, "export", status=2)
+    Client(out).workspace.writer.close()

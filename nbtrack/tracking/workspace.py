@@ -101,6 +101,20 @@ def open_workspace(path: Path) -> Workspace:
         return workspace
 
 
+def flush_workspace(path: Path) -> None:
+    """Have what this process logged to a file committed, if it uses that file at all.
+
+    Raises
+    ------
+    StoreError
+        It could not be written.
+    """
+    with _lock:
+        workspace = _open.get(path)
+    if workspace is not None:
+        workspace.writer.flush()
+
+
 def _after_fork_in_child() -> None:
     _lock.release()
     # The child's runs are its own: they are closed when it dies, not when its parent does.

@@ -1,0 +1,219 @@
+"""The file that runs come from: read, and never written.
+
+A file of an older schema, and one beside which a killed process left its journal, is copied first,
+by SQLite's own means; the copy is brought up to date. What the file says is not believed: texts
+are made such that SQLite can hold them, and what does not fit the tables here is refused there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from nbtrack.db import (
+    APPLICATION_ID,
+    Loggable,
+    connect_writer,
+    lent,
+    storable,
+    translate,
+    translated,
+)
+from nbtrack.errors import CorruptDatabaseError, NotFoundError, StoreError
+from nbtrack.migrations import LATEST
+from nbtrack.store import recovery
+from nbtrack.store.sessions import IsAlive
+
+Row = sqlite3.Row
+
+
+_TABLES = {
+    "artifacts",
+    "blob_chunks",
+    "blobs",
+    "cell_executions",
+    "cells",
+    "datasets",
+    "experiment_tags",
+    "experiments",
+    "metric_chunks",
+    "metrics",
+    "model_aliases",
+    "model_metrics",
+    "model_versions",
+    "models",
+    "param_history",
+    "params",
+    "registered_models",
+    "run_inputs",
+    "runs",
+    "sessions",
+    "tags",
+}
+
+
+class Source:
+    """A file that is read: as it is at one moment.
+
+    It is read in the thread that writes to the other file; whoever waits for that may be
+    interrupted meanwhile, and closes it.
+
+    Parameters
+    ----------
+    conn
+        Nobody else's connection.
+    path
+        Where the file is, for errors.
+
+    Raises
+    ------
+    CorruptDatabaseError
+        Not all of nbtrack's tables are tables there.
+    """
+
+    def __init__(self, conn: sqlite3.Connection, path: Path) -> None:
+        self._conn = conn
+        self._closed = False
+        self.using = threading.Lock()  # held by whoever reads, until they are done
+        self.path = path
+        conn.execute("PRAGMA trusted_schema = OFF")  # it may call nothing but plain functions
+        conn.text_factory = lambda data: storable(data.decode("utf-8", "replace"))
+        conn.execute("BEGIN")
+        # A view of one of these names could be a query without an end.
+        tables = {
+            name for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type='table'")
+        }
+        if absent := sorted(_TABLES - tables):
+            raise CorruptDatabaseError(
+                f"The database {path} has no table {absent[0]}, which nbtrack makes.",
+                hint="Take the database from a backup.",
+            )
+
+    def rows(self, sql: str, args: tuple[Any, ...] = ()) -> Iterator[Row]:
+        """Yield the rows of a query, one after the other.
+
+        Raises
+        ------
+        StoreError
+            The file cannot be read; it was closed meanwhile.
+        """
+        with translated(self.path):
+            self._check_open()
+            for row in self._conn.execute(sql, args):
+                yield row
+                self._check_open()
+
+    def row(self, sql: str, args: tuple[Any, ...] = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        return next(self.rows(sql, args), None)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError(
+                f"Reading {self.path} was interrupted.", hint="Merge again: it goes on from there."
+            )
+
+    def close(self) -> None:
+        """Have those who read stop at the next row, and let the file go on."""
+        self._closed = True
+        with self.using:
+            self._conn.rollback()
+
+
+@contextmanager
+def opened(
+    path: Path,
+    *,
+    is_alive: IsAlive,
+    kinds: Mapping[str, type[Loggable]],
+    on_trouble: Callable[[str], None],
+) -> Iterator[Source]:
+    """Open a file to bring runs over from.
+
+    Parameters
+    ----------
+    is_alive
+        Tells whether a process lives: the journals of dead ones are read, too.
+    kinds
+        The records that a journal may have.
+    on_trouble
+        Called with what a journal has that cannot be read.
+
+    Raises
+    ------
+    NbtrackError
+        The file is absent, foreign, damaged or too new.
+    """
+    if not path.exists():
+        raise NotFoundError(
+            f"There is no database {path} to merge.", hint="Look at the path; it is a file."
+        )
+    journals = recovery.left_behind(path, is_alive, "")
+    if not journals and not _is_older(path):
+        with _lent(path, path) as source:
+            yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="nbtrack-merge-") as folder:
+        copy = Path(folder, path.name)
+        _copy(path, copy)
+        with translated(path), closing(connect_writer(copy)) as conn:
+            for journal in journals:
+                beside = copy.with_name(copy.name + journal.name.removeprefix(path.name))
+                shutil.copyfile(journal, beside, follow_symlinks=False)
+                recovery.recover(conn, beside, kinds, on_trouble)
+        with _lent(copy, path) as source:
+            yield source
+
+
+@contextmanager
+def _lent(path: Path, name: Path) -> Iterator[Source]:
+    with lent(path) as conn:
+        with translated(name):
+            source = Source(conn, name)
+        try:
+            yield source
+        finally:
+            source.close()
+
+
+def _readonly(path: Path, options: str = "") -> sqlite3.Connection:
+    name = quote(os.fsencode(path))
+    return sqlite3.connect(f"file:{name}?mode=ro{options}", uri=True, isolation_level=None)
+
+
+def _is_older(path: Path) -> bool:
+    """Return whether a file of ours has an older schema: to open it would bring it up to date."""
+    for options in ("", "&immutable=1"):  # read-only media have no room for the log's index
+        try:
+            with closing(_readonly(path, options)) as conn:
+                (application_id,) = conn.execute("PRAGMA application_id").fetchone()
+                (version,) = conn.execute("PRAGMA user_version").fetchone()
+                (tables,) = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error:
+            continue  # opening it as usual says what is wrong
+        ours = application_id == APPLICATION_ID or not (application_id or tables)
+        return bool(ours and version < LATEST)
+    return False
+
+
+def _copy(path: Path, copy: Path) -> None:
+    for options in ("", "&immutable=1"):
+        try:
+            with (
+                closing(_readonly(path, options)) as source,
+                closing(sqlite3.connect(copy)) as target,
+            ):
+                source.backup(target)
+        except sqlite3.Error as error:
+            trouble = error
+        else:
+            return
+    raise translate(trouble, path) from trouble
