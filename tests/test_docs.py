@@ -73,7 +73,7 @@ def commands() -> str:
             for name in sorted(command.commands):
                 walk(command.commands[name], f"{path} {name}")
             return
-        context = click.Context(command, info_name=path)
+        context = click.Context(command, info_name=path, help_option_names=["-h", "--help"])
         usage = " ".join([path, *command.collect_usage_pieces(context)])
         lines.append(f"- `{usage}`: {command.get_short_help_str(200).rstrip('.')}.")
 
