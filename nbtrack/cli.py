@@ -359,15 +359,15 @@ def collect(
     """Delete for good what is in the trash, and what nothing refers to any more."""
     done = _client(db).gc(older_than, _ids(run_ids), _ids(experiment_ids), dry_run=dry_run)
     what = {
-        "runs": len(done.run_ids),
-        "experiments": len(done.experiments),
-        "files": done.artifacts,
-        "contents of files": done.blobs,
-        "datasets": done.datasets,
-        "cells": done.cells,
-        "sets of keys": done.shapes,
+        "run": len(done.run_ids),
+        "experiment": len(done.experiments),
+        "artifact": done.artifacts,
+        "blob": done.blobs,
+        "dataset": done.datasets,
+        "cell": done.cells,
+        "shape": done.shapes,
     }
-    counts = ", ".join(f"{number} {name}" for name, number in what.items())
+    counts = ", ".join(htmlview.format_count(number, name) for name, number in what.items())
     size = htmlview.format_size(done.nbytes)
     click.echo(f"{'Would delete' if dry_run else 'Deleted'}: {counts} ({size}).")
     for run in done.kept:

@@ -97,6 +97,17 @@ def format_duration(ms: int | None) -> str:
     return f"{ms // hour} h {ms % hour // minute} min"
 
 
+def format_count(number: int, name: str) -> str:
+    """Return how many there are of something.
+
+    Examples
+    --------
+    >>> format_count(1, "run"), format_count(1200, "run")
+    ('1 run', '1,200 runs')
+    """
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
 def format_size(size: int) -> str:
     """Return a number of bytes for people.
 

@@ -150,9 +150,9 @@ def test_gc(filled: Client) -> None:
         succeed("--db", filled.path, "experiments", "delete", name)
     size = filled.path.stat().st_size
     would = succeed("--db", filled.path, "gc", "--dry-run")
-    assert would.startswith("Would delete: 1 runs, 1 experiments, 0 files, ")
+    assert would.startswith("Would delete: 1 run, 1 experiment, 0 artifacts, ")
     assert filled.path.stat().st_size == size
-    assert "1 runs" not in succeed("--db", filled.path, "gc", "--older-than", "1d")
+    assert "1 run," not in succeed("--db", filled.path, "gc", "--older-than", "1d")
     done = succeed("--db", filled.path, "gc")
     assert done == would.replace("Would delete", "Deleted")
     assert done.splitlines()[1].endswith("because it is version 1 of model 'iris'.")

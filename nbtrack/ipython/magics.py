@@ -169,7 +169,9 @@ def _models(_arguments: argparse.Namespace) -> Shown:
     header = ["model", "version", "run", "registered", "load by nbtrack.load_model(...)"]
     table = htmlview.plain_table(rows, header)
     return Shown(
-        htmlview.panel(f"nbtrack · {len(models)} registered models", table),
+        htmlview.panel(
+            f"nbtrack · {htmlview.format_count(len(models), 'registered model')}", table
+        ),
         htmlview.text_table(rows, header),
     )
 
