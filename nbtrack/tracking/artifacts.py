@@ -51,11 +51,12 @@ def download_artifacts(
     Examples
     --------
     >>> import nbtrack, tempfile
+    >>> from pathlib import Path
     >>> nbtrack.set_tracking_uri(tempfile.mkdtemp() + "/nbtrack.db")
     >>> with nbtrack.start_run() as run:
     ...     nbtrack.log_text("hello", "notes/a.txt")
     >>> path = nbtrack.artifacts.download_artifacts(f"runs:/{run.run_id}/notes/a.txt")
-    >>> open(path).read()
+    >>> Path(path).read_text()
     'hello'
     """
     client = Client(tracking_uri)

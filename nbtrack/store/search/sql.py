@@ -56,7 +56,7 @@ class Selection:
         >>> print(sql.replace(" WHERE", "\nWHERE").replace(" ORDER", "\nORDER"))
         SELECT x.name FROM experiments x
         WHERE (x.name GLOB ?)
-        ORDER BY x.creation_time DESC, x.experiment_id LIMIT ? OFFSET ?
+        ORDER BY x.creation_time DESC, x.experiment_id DESC LIMIT ? OFFSET ?
         >>> args
         ('a*', 5, 0)
         """
