@@ -66,6 +66,14 @@ def client(tmp_path: Path) -> Iterator[Client]:
 
 
 @pytest.fixture(autouse=True)
+def _no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the cells of other tests: the first run of a file stores all of its notebook."""
+    from nbtrack.provenance import cells
+
+    monkeypatch.setattr(cells, "executions", [])
+
+
+@pytest.fixture(autouse=True)
 def _readers_are_closed() -> Iterator[None]:
     """Close what a test has read through: left to the garbage collector, Python 3.13 warns."""
     yield
