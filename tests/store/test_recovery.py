@@ -166,7 +166,7 @@ def test_a_database_that_is_locked_meanwhile_delays_the_recovery_only(
     monkeypatch.setattr(recovery, "recover", locked_once)
     with Opened(path) as opened:
         opened.store.log_params(RUN, {"b": "2"})
-        for _ in range(300):
+        for _ in range(2000):
             if not opened.writer.journal.waiting:
                 break
             threading.Event().wait(0.01)
@@ -187,8 +187,9 @@ def test_an_older_process_is_brought_in_by_one_that_goes_on(path: Path) -> None:
     with Opened(path, beat_s=0.05) as opened:
         opened.store.create_run(begin("b" * 32).run)
         opened.writer.flush()
-        left = leave(path)
-        for _ in range(200):
+        with opened.writer._using:  # it must not look before all of it is there
+            left = leave(path)
+        for _ in range(1000):
             if not left.exists():
                 break
             threading.Event().wait(0.02)
