@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,13 @@ def client(tmp_path: Path) -> Iterator[Client]:
     client = Client(tmp_path / "nbtrack.db")
     yield client
     client.workspace.writer.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts_work() -> None:
+    """Let Ctrl-C interrupt, also where the tests were started by what ignores it (``&``)."""
+    if signal.getsignal(signal.SIGINT) in {signal.SIG_IGN, None}:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
