@@ -485,7 +485,87 @@ def _m002_core(db: Database) -> None:
             )
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (_m001_first, _m002_core)
+_EXCHANGE = (
+    """
+    CREATE TABLE blob_places ( -- where contents of files lie that are not in this file
+        place_id INTEGER PRIMARY KEY,
+        uri      TEXT NOT NULL UNIQUE  -- beside: the folder <database>-blobs; else of fsspec
+    ) STRICT
+    """,
+    # NULL: its chunks are in blob_chunks.
+    "ALTER TABLE blobs ADD COLUMN place_id INTEGER REFERENCES blob_places",
+    # Where it is to be brought; NULL: it stays where it is.
+    "ALTER TABLE blobs ADD COLUMN next_place_id INTEGER REFERENCES blob_places",
+    # The room that it takes in its place, as it is encoded; NULL: its chunks tell.
+    "ALTER TABLE blobs ADD COLUMN stored_bytes INTEGER",
+    "CREATE INDEX blobs_on_their_way ON blobs (next_place_id) WHERE next_place_id IS NOT NULL",
+    # Logged models, as MLflow has them since 3.0.
+    "ALTER TABLE models ADD COLUMN name TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE models ADD COLUMN model_type TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE models ADD COLUMN status TEXT NOT NULL DEFAULT 'LOGGED_MODEL_READY'",
+    "ALTER TABLE models ADD COLUMN last_updated_ms INTEGER",  # NULL: never
+    """
+    CREATE TABLE logged_model_params (
+        model_id TEXT NOT NULL REFERENCES models ON DELETE CASCADE,
+        key      TEXT NOT NULL,
+        value    TEXT NOT NULL,
+        PRIMARY KEY (model_id, key)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE logged_model_tags (
+        model_id TEXT NOT NULL REFERENCES models ON DELETE CASCADE,
+        key      TEXT NOT NULL,
+        value    TEXT NOT NULL,
+        PRIMARY KEY (model_id, key)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE run_models ( -- models that a run used or made
+        run_id   TEXT NOT NULL REFERENCES runs (run_id) ON DELETE CASCADE,
+        model_id TEXT NOT NULL,                -- may be in a file that this one was taken out of
+        role     TEXT NOT NULL,                -- input, output
+        step     INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (run_id, model_id, role)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "ALTER TABLE registered_models ADD COLUMN description TEXT NOT NULL DEFAULT ''",
+    """
+    CREATE TABLE registered_model_tags (
+        name  TEXT NOT NULL REFERENCES registered_models ON DELETE CASCADE,
+        key   TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (name, key)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "ALTER TABLE model_versions ADD COLUMN description TEXT NOT NULL DEFAULT ''",
+    # None, Staging, Production, Archived
+    "ALTER TABLE model_versions ADD COLUMN current_stage TEXT NOT NULL DEFAULT 'None'",
+    # READY, PENDING_REGISTRATION, FAILED_REGISTRATION
+    "ALTER TABLE model_versions ADD COLUMN status TEXT NOT NULL DEFAULT 'READY'",
+    "ALTER TABLE model_versions ADD COLUMN run_link TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE model_versions ADD COLUMN model_id TEXT",  # the logged model, if it is known
+    "ALTER TABLE model_versions ADD COLUMN last_updated_timestamp INTEGER",  # NULL: never
+    """
+    CREATE TABLE model_version_tags (
+        name    TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        key     TEXT NOT NULL,
+        value   TEXT NOT NULL,
+        PRIMARY KEY (name, version, key),
+        FOREIGN KEY (name, version) REFERENCES model_versions ON DELETE CASCADE
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+
+def _m003_exchange(db: Database) -> None:
+    """Make room for contents outside of the file, and for all that MLflow knows of models."""
+    for statement in _EXCHANGE:
+        db.conn.execute(statement)
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (_m001_first, _m002_core, _m003_exchange)
 LATEST = len(STEPS)
 
 

@@ -163,7 +163,10 @@ class CellExecution:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model that a run logged: where its directory lies among the run's artifacts."""
+    """A model that a run logged: where its directory lies among the run's artifacts.
+
+    The last five are MLflow's, of its logged models.
+    """
 
     model_id: str
     run_id: str
@@ -172,6 +175,11 @@ class ModelInfo:
     model_class: str
     size_bytes: int
     created_ms: int
+    name: str = ""
+    model_type: str = ""
+    status: str = "LOGGED_MODEL_READY"
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +360,13 @@ class ModelVersion:
     creation_timestamp: int
     user_id: str
     aliases: tuple[str, ...] = ()
+    description: str = ""
+    current_stage: str = "None"
+    status: str = "READY"
+    run_link: str = ""
+    model_id: str | None = None
+    last_updated_timestamp: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,3 +377,5 @@ class RegisteredModel:
     creation_timestamp: int
     last_updated_timestamp: int
     versions: tuple[ModelVersion, ...] = ()
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)

@@ -231,7 +231,11 @@ def test_it_is_the_same_as_a_new_file(old: Path, tmp_path: Path) -> None:
 def test_the_registry_is_there(old: Path) -> None:
     connect_writer(old).close()
     conn = sqlite3.connect(old)
-    assert rows(conn, "SELECT * FROM registered_models") == [("churn", 1, 2, 5)]
+    assert rows(
+        conn,
+        "SELECT name, creation_timestamp, last_updated_timestamp,"
+        " last_version, description FROM registered_models",
+    ) == [("churn", 1, 2, 5, "")]
     assert rows(conn, "SELECT * FROM model_aliases") == [("churn", "champion", 4)]
     assert rows(conn, "SELECT version, run_id FROM model_versions ORDER BY 1") == [
         (4, TWO),
@@ -345,7 +349,7 @@ def test_an_older_nbtrack_refuses_the_new_file(old: Path, monkeypatch: pytest.Mo
     before = dump(old)
     only_first(monkeypatch)
     for open_file in (connect_writer, db.connect_reader):
-        with pytest.raises(NewerSchemaError, match="has schema 2; this nbtrack knows") as caught:
+        with pytest.raises(NewerSchemaError, match="has schema 3; this nbtrack knows") as caught:
             open_file(old)
         assert "pip install --upgrade nbtrack" in (caught.value.hint or "")
     assert dump(old) == before
@@ -355,4 +359,4 @@ def test_steps_are_applied_in_their_order_only(old: Path) -> None:
     conn = connect_writer(old)
     names = [row["name"] for row in Database(conn)["_sqlite_migrations"].rows]
     conn.close()
-    assert [name[:4] for name in names] == ["m001", "m002"]
+    assert [name[:4] for name in names] == ["m001", "m002", "m003"]

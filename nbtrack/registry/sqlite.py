@@ -85,13 +85,18 @@ class SqliteRegistry:
         by_name: defaultdict[str, list[ModelVersion]] = defaultdict(list)
         for version in self._versions("ORDER BY v.name, v.version DESC"):
             by_name[version.name].append(version)
-        rows = self._reader.rows("SELECT * FROM registered_models ORDER BY name")
+        rows = self._reader.rows(
+            "SELECT *, (SELECT json_group_object(key, value) FROM registered_model_tags t"
+            " WHERE t.name = m.name) AS tags FROM registered_models m ORDER BY name"
+        )
         return [
             RegisteredModel(
                 row["name"],
                 row["creation_timestamp"],
                 row["last_updated_timestamp"],
                 tuple(by_name[row["name"]]),
+                row["description"],
+                json.loads(row["tags"]),
             )
             for row in rows
         ]
@@ -127,7 +132,9 @@ class SqliteRegistry:
     def _versions(self, clause: str, args: tuple[object, ...] = ()) -> list[ModelVersion]:
         rows = self._reader.rows(
             "SELECT v.*, run_name, (SELECT json_group_array(alias) FROM model_aliases a2"
-            " WHERE a2.name = v.name AND a2.version = v.version) AS aliases"
+            " WHERE a2.name = v.name AND a2.version = v.version) AS aliases,"
+            " (SELECT json_group_object(key, value) FROM model_version_tags t"
+            " WHERE t.name = v.name AND t.version = v.version) AS tags"
             f" FROM model_versions v LEFT JOIN runs USING (run_id) {clause}",
             args,
         )
@@ -141,6 +148,13 @@ class SqliteRegistry:
                 creation_timestamp=row["creation_timestamp"],
                 user_id=row["user_id"],
                 aliases=tuple(json.loads(row["aliases"])),
+                description=row["description"],
+                current_stage=row["current_stage"],
+                status=row["status"],
+                run_link=row["run_link"],
+                model_id=row["model_id"],
+                last_updated_timestamp=row["last_updated_timestamp"],
+                tags=json.loads(row["tags"]),
             )
             for row in rows
         ]

@@ -333,6 +333,11 @@ class LogModel(Loggable):
             m.model_class,
             m.size_bytes,
             m.created_ms,
+            m.name,
+            m.model_type,
+            m.status,
+            dict(m.params),
+            dict(m.tags),
         ]
 
     @classmethod
@@ -345,7 +350,8 @@ class LogModel(Loggable):
         m = self.model
         conn.execute(
             "INSERT OR REPLACE INTO models (model_id, run_id, artifact_path, flavor, model_class,"
-            " size_bytes, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            " size_bytes, created_ms, name, model_type, status)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 m.model_id,
                 m.run_id,
@@ -354,8 +360,16 @@ class LogModel(Loggable):
                 storable(m.model_class),
                 m.size_bytes,
                 m.created_ms,
+                storable(m.name),
+                storable(m.model_type),
+                storable(m.status),
             ),
         )
+        for table, values in (("logged_model_params", m.params), ("logged_model_tags", m.tags)):
+            conn.executemany(
+                f"INSERT INTO {table} (model_id, key, value) VALUES (?, ?, ?)",
+                [(m.model_id, storable(key), storable(value)) for key, value in values.items()],
+            )
 
 
 @dataclass(frozen=True, slots=True)

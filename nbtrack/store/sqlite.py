@@ -432,8 +432,9 @@ class SqliteStore:
         ids = [row["run_id"] for row in rows]
         data = self._data(rows)
         models = self._grouped(
-            "run_id, model_id, artifact_path, flavor, model_class, size_bytes, created_ms"
-            " FROM models",
+            "run_id, m.*, (SELECT json_group_object(key, value) FROM logged_model_params p"
+            " WHERE p.model_id = m.model_id) AS params, (SELECT json_group_object(key, value)"
+            " FROM logged_model_tags t WHERE t.model_id = m.model_id) AS tags FROM models m",
             ids,
         )
         inputs = self._grouped(
@@ -557,6 +558,11 @@ def _run(
                 m["model_class"],
                 m["size_bytes"],
                 m["created_ms"],
+                m["name"],
+                m["model_type"],
+                m["status"],
+                json.loads(m["params"]),
+                json.loads(m["tags"]),
             )
             for m in models
         ),

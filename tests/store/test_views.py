@@ -42,12 +42,16 @@ CONTENTS = """
             (1, 'iris', 'd1', 'numpy', '{}', '{}'), (2, 'trash', 'd2', 'numpy', '{}', '{}');
         INSERT INTO run_inputs VALUES ('a', 1, 'train', '{}'), ('c', 2, 'train', '{}'),
             ('c', 1, 'eval', '{}');
-        INSERT INTO blobs VALUES ('sha256:b', 12, 'raw');
+        INSERT INTO blobs (digest, size_bytes, encoding) VALUES ('sha256:b', 12, 'raw');
         INSERT INTO artifacts SELECT run_id, 'a.txt', 'sha256:b' FROM runs;
-        INSERT INTO models SELECT 'm-' || run_id, run_id, 'model', 'sklearn', 'x.Y', 5, 1000
+        INSERT INTO models (model_id, run_id, artifact_path, flavor, model_class, size_bytes,
+            created_ms)
+            SELECT 'm-' || run_id, run_id, 'model', 'sklearn', 'x.Y', 5, 1000
             FROM runs;
-        INSERT INTO registered_models VALUES ('iris', 1, 2, 2);
-        INSERT INTO model_versions VALUES ('iris', 1, 'a', 'runs:/a/model', 1000, 'me'),
+        INSERT INTO registered_models (name, creation_timestamp, last_updated_timestamp,
+            last_version) VALUES ('iris', 1, 2, 2);
+        INSERT INTO model_versions (name, version, run_id, source, creation_timestamp, user_id)
+            VALUES ('iris', 1, 'a', 'runs:/a/model', 1000, 'me'),
             ('iris', 2, NULL, 'x', 2000, 'me');
         INSERT INTO model_aliases VALUES ('iris', 'best', 1), ('iris', 'prod', 1);
         INSERT INTO model_events VALUES (1, 1000, 'me', 'iris', 1, 'registered', '{}');

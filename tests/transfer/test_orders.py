@@ -97,12 +97,14 @@ def make(folder: Path, name: str, history: list[Any]) -> list[Path]:
 
 def register(conn: Connection, run_id: str, i: int) -> None:
     (version,) = conn.execute(
-        "INSERT INTO registered_models VALUES ('churn', ?, ?, 1) ON CONFLICT DO UPDATE SET"
+        "INSERT INTO registered_models (name, creation_timestamp, last_updated_timestamp,"
+        " last_version) VALUES ('churn', ?, ?, 1) ON CONFLICT DO UPDATE SET"
         " last_version = last_version + 1 RETURNING last_version",
         (i, i),
     ).fetchone()
     conn.execute(
-        "INSERT INTO model_versions VALUES ('churn', ?, ?, ?, ?, 'me')",
+        "INSERT INTO model_versions (name, version, run_id, source, creation_timestamp, user_id)"
+        " VALUES ('churn', ?, ?, ?, ?, 'me')",
         (version, run_id, f"runs:/{run_id}/model", i),
     )
 

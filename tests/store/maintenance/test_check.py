@@ -182,7 +182,8 @@ def test_a_file_that_was_cut_off(path: Path) -> None:
 def test_many_problems_are_told_in_part(path: Path) -> None:
     with closing(sqlite3.connect(path)) as conn, conn:
         conn.executemany(
-            "INSERT INTO blobs VALUES (?, 3, 'raw')", [(f"sha256:{i}",) for i in range(3000)]
+            "INSERT INTO blobs (digest, size_bytes, encoding) VALUES (?, 3, 'raw')",
+            [(f"sha256:{i}",) for i in range(3000)],
         )
     problems = check(path)
     assert len(problems) == 1001

@@ -210,7 +210,7 @@ def test_what_nothing_refers_to(client: Client, two: tuple[str, str]) -> None:
     client.flush()
     alter(
         client.path,
-        "INSERT INTO blobs VALUES ('sha256:lost', 3, 'raw')",
+        "INSERT INTO blobs (digest, size_bytes, encoding) VALUES ('sha256:lost', 3, 'raw')",
         "INSERT INTO blob_chunks VALUES ('sha256:lost', 0, x'010203')",
         "INSERT INTO blob_chunks VALUES ('sha256:nobody', 0, x'0102')",
         "INSERT INTO datasets (name, digest, source_type, schema, profile)"
