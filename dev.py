@@ -34,6 +34,7 @@ JS = ROOT / "js"
 BIN = "Scripts" if os.name == "nt" else "bin"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BUILD_OUTPUT = {"node_modules", "static", "__pycache__"}
+MLFLOW = "mlflow==3.17.2"  # that the tests compare with, in an environment of its own
 Command = list[str | Path]
 
 
@@ -165,7 +166,8 @@ def all_checks() -> list[Check]:
         Check("tsc", ["npm", "run", "check"], JS),
         Check("biome", ["npm", "run", "lint"], JS),
         Check("vitest", ["npm", "test"], JS),
-        Check("pytest", ["pytest", "-m", "not browser", "-n", "2"]),
+        Check("pytest", ["pytest", "-m", "not browser and not mlflow", "-n", "2"]),
+        Check("mlflow", ["pytest", "-m", "mlflow", "-n", "2"]),
         Check("browser", ["pytest", "-m", "browser"]),
     ]
 
@@ -216,6 +218,10 @@ def check(only: list[str]) -> int:
     chosen = [check for check in all_checks() if not only or check.name in only]
     if any(check.name == "browser" for check in chosen):
         env.variables["CHROMIUM"] = ensure_chromium()
+    if any(check.name == "mlflow" for check in chosen):
+        peer = Environment(".venv-mlflow")
+        peer.install([MLFLOW], ROOT / "dev.py")
+        env.variables["NBTRACK_MLFLOW_PYTHON"] = str(peer.python)
     results = [(check.name, *run_check(check, env)) for check in chosen]
     print(f"\n{'check':<10}{'outcome':<12}{'seconds':>8}")
     for name, outcome, seconds in results:

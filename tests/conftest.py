@@ -6,7 +6,12 @@ import importlib.metadata
 import os
 import platform
 import signal
+import socket
 import sqlite3
+import subprocess
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +21,7 @@ import pytest
 if TYPE_CHECKING:
     from nbtrack.tracking import Client
 
+MLFLOW_PYTHON = os.environ.get("NBTRACK_MLFLOW_PYTHON")  # taken away from the tests below
 VERSIONS_SHOWN = ("ipython", "ipykernel", "jupyterlab", "pandas", "scikit-learn", "playwright")
 
 
@@ -64,6 +70,47 @@ def client(tmp_path: Path) -> Iterator[Client]:
     client = Client(tmp_path / "nbtrack.db")
     yield client
     client.workspace.writer.close()
+
+
+@pytest.fixture(scope="session")
+def mlflow_python() -> str:
+    """Return a Python that has the real mlflow."""
+    if MLFLOW_PYTHON is None:
+        pytest.skip("NBTRACK_MLFLOW_PYTHON names no Python that has mlflow")
+    return MLFLOW_PYTHON
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(mlflow_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a real MLflow server on loopback, and return its address."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [mlflow_python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    store = ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--workers", "1"]
+    files = ["--serve-artifacts", "--artifacts-destination", str(folder / "artifacts")]
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [*command, *store, *files], cwd=folder, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        for _ in range(600):
+            if server.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"{address}/health", timeout=5):
+                    break
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.2)
+        else:
+            pytest.fail((folder / "server.log").read_text())
+        assert server.poll() is None, (folder / "server.log").read_text()
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)  # its workers, too
+        server.wait(30)
 
 
 @pytest.fixture(scope="session", autouse=True)
