@@ -1,0 +1,1 @@
+"""What other trackers and tools wrote, brought into a database: one file per kind of archive."""
