@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class FluentTracker:
-    """A `nbtrack.autolog.Tracker` over ``nbtrack.*``: its database, its experiment.
+    """A `nbtrack.autologging.Tracker` over ``nbtrack.*``: its database, its experiment.
 
     What a run needs is imported by the first one: loading the extension stays light.
     """

@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import ParamSpec, TypeVar
 
-from nbtrack.autolog.integration import TrackedRun, Tracker
+from nbtrack.autologging.integration import TrackedRun, Tracker
 
 P = ParamSpec("P")
 T = TypeVar("T")

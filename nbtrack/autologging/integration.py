@@ -4,7 +4,7 @@ An integration translates what one library does into the verbs of a run, `Tracke
 module with a function ``install(module, patches)``, which is called with each of the library's
 modules named in the table as soon as the user has imported it; nbtrack imports none itself.
 
-Adding a library: ``autolog/<library>.py``, one row in `TABLE`, one smallest fit for the tests.
+Adding a library: ``autologging/<library>.py``, one row in `TABLE`, one smallest fit for the tests.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Protocol
 
-from nbtrack.autolog import scope
-from nbtrack.autolog.patching import ImportWatcher, Patches
+from nbtrack.autologging import scope
+from nbtrack.autologging.patching import ImportWatcher, Patches
 from nbtrack.errors import InvalidParameterError
 
 
@@ -98,13 +98,13 @@ class Status:
 
 
 TABLE = (
-    Integration("joblib", "joblib", "1.2", ("joblib.parallel",), "nbtrack.autolog.joblib"),
+    Integration("joblib", "joblib", "1.2", ("joblib.parallel",), "nbtrack.autologging.joblib"),
     Integration(
         "sklearn",
         "sklearn",
         "1.4",
         ("sklearn.base", "sklearn.metrics", "sklearn.model_selection"),
-        "nbtrack.autolog.sklearn",
+        "nbtrack.autologging.sklearn",
     ),
 )
 
@@ -144,7 +144,7 @@ def enable(tracker: Tracker, *names: str) -> None:
 
     Examples
     --------
-    >>> from nbtrack.autolog import disable, enable, status
+    >>> from nbtrack.autologging import disable, enable, status
     >>> from nbtrack.testing.fakes import FakeTracker
     >>> enable(FakeTracker(), "joblib")
     >>> status()["sklearn"].reason
