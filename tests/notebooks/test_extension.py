@@ -261,8 +261,8 @@ def test_off_and_on(run: Run, tmp_path: Path) -> None:
     ) == [(4,), (7,)]
     assert "off: not enabled" in notebook.cells[4].outputs[0].data["text/plain"]
     shown = notebook.cells[7].outputs[0].data
-    assert "2 models, 2 runs" in shown["text/plain"]
-    assert "2 models, 2 runs" in shown["text/html"]
+    assert "2 runs" in shown["text/plain"]
+    assert "2 runs" in shown["text/html"]
     assert "%%nbtrack off" in str(notebook.cells[8].outputs)
 
 
