@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from types import ModuleType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nbtrack.autologging import scope
 from nbtrack.autologging.patching import ImportWatcher, Patches
 from nbtrack.errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from nbtrack.media import Plot
+    from nbtrack.models import Snapshot
 
 
 class TrackedRun(Protocol):
@@ -36,6 +40,18 @@ class TrackedRun(Protocol):
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Keep one point of each metric; allowed after `end`, too."""
 
+    def log_history(
+        self,
+        key: str,
+        values: Sequence[float],
+        steps: Sequence[int] | None = None,
+        timestamps: Sequence[int] | None = None,
+    ) -> None:
+        """Keep many points of one metric; steps count from 0, timestamps are now by default."""
+
+    def log_plot(self, plot: Plot) -> None:
+        """Keep a small table to be drawn, as ``plots/<name>.json``."""
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags."""
 
@@ -45,6 +61,9 @@ class TrackedRun(Protocol):
     def log_model(self, model: object, flavor: str) -> None:
         """Keep the model as it is now."""
 
+    def log_state(self, snapshot: Snapshot, artifact_path: str = "model") -> None:
+        """Keep a model that is bytes already; one with the same path takes its place."""
+
     def end(self, status: str, error: str | None = None) -> None:
         """End the run as ``FINISHED``, ``FAILED`` or ``KILLED``."""
 
@@ -52,8 +71,8 @@ class TrackedRun(Protocol):
 class Tracker(Protocol):
     """Where runs come from."""
 
-    def begin_run(self, name_hint: str) -> TrackedRun:
-        """Begin a run; may raise."""
+    def begin_run(self, name_hint: str, *, parent: TrackedRun | None = None) -> TrackedRun:
+        """Begin a run, perhaps as a part of another one; may raise."""
 
     def active_run(self) -> TrackedRun | None:
         """Return the run that the user has started, if any: calls are logged into it."""

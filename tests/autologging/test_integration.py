@@ -243,6 +243,19 @@ def test_an_integration_that_cannot_be_installed(monkeypatch):
     assert snapshot() == before
 
 
+def test_a_run_may_have_a_parent(client, monkeypatch):
+    from nbtrack.autologging.tracker import FluentTracker
+    from nbtrack.tracking import location
+
+    monkeypatch.setattr(location, "_chosen", [client.path])
+    parent = FluentTracker().begin_run("Search")
+    child = FluentTracker().begin_run("Candidate", parent=parent)
+    info = client.get_run(child.run_id).info
+    assert (info.parent_run_id, info.experiment_name) == (parent.run_id, "Default")
+    for run in (child, parent):
+        run.end()
+
+
 def test_the_table_is_complete():
     assert list(autologging.status()) == [row.name for row in integration.TABLE]
     assert len({row.name for row in integration.TABLE}) == len(integration.TABLE)
