@@ -120,6 +120,11 @@ class FakeRun:
         self._fail("log_state")
         self.states[artifact_path] = snapshot
 
+    def resume(self) -> None:
+        """Be running again."""
+        self._fail("resume")
+        self.status, self.error = None, None
+
     def end(self, status: str, error: str | None = None) -> None:
         """Keep how the run ended."""
         self._fail("end")
