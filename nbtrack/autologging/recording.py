@@ -160,6 +160,8 @@ class Recording:
             end = status
         finally:
             self._end(end)
+        if self.ours and self._parent is None:
+            self.attempt("look for an identical run", self.run.look_for_twin)
 
     def fail(self, error: BaseException, caller: FrameType | None = None) -> None:
         """End the run after a call that raised."""
