@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from nbtrack.cli.base import Group, answer, open_client, progress
+from nbtrack.cli.base import Failure, Group, answer, open_client, progress
 
 
 @click.group("db", cls=Group)
@@ -28,7 +28,7 @@ def check_database() -> None:
         *whole,
     )
     if problems:
-        raise click.ClickException(f"{client.path}: {len(problems)} problems.")
+        raise Failure(f"{client.path}: {len(problems)} problems.")
 
 
 @database.command("backup")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from nbtrack.cli.base import Command, answer, open_client, options, table
@@ -28,15 +30,25 @@ def _show_views(ctx: click.Context, _option: click.Parameter, wanted: bool) -> N
 )
 def run_sql(query: str) -> None:
     """Print what a SELECT gives: QUERY reads the views runs, params, metrics ..."""
-    frame = open_client().sql(query)
+    from nbtrack.store.views import query as read
+
+    client = open_client()
+    names, rows = read(client.path, query)  # no DataFrame: pandas takes longer than the query
+    if options().as_json and len(set(names)) < len(names):
+        raise InvalidParameterError(
+            f"Two columns of {query!r} have the same name.", hint="Name them by AS."
+        )
     if options().as_json:
-        if not frame.columns.is_unique:
-            raise InvalidParameterError(
-                f"Two columns of {query!r} have the same name.", hint="Name them by AS."
-            )
-        click.echo(frame.to_json(orient="records", indent=1))
-        return
-    rows = [
-        ["–" if value is None else str(value) for value in row] for row in frame.values.tolist()
-    ]
-    answer(None, *table(rows, [str(name) for name in frame.columns]))
+        answer([dict(zip(names, map(_plain, row), strict=True)) for row in rows])
+    else:
+        shown = (["–" if value is None else value for value in row] for row in rows)
+        answer(None, *table(shown, names))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON can hold it."""
+    from nbtrack.datasource import number
+
+    if isinstance(value, bytes):
+        return value.hex()
+    return number(value) if isinstance(value, float) else value

@@ -94,7 +94,13 @@ def test_no_runs(client: Client) -> None:
 def test_show_a_run(filled: Client) -> None:
     run_id = filled.get_run("first").info.run_id
     for text in ("first", run_id, run_id[:6]):
-        assert load(succeed("--db", filled.path, "runs", "show", text))["run"]["run_id"] == run_id
+        for args in (["show", "--json"], ["describe"], ["describe", "--json"]):
+            details = load(succeed("--db", filled.path, "runs", *args, text))
+            assert details["run"]["run_id"] == run_id
+        lines = succeed("--db", filled.path, "runs", "show", text).splitlines()
+        assert lines[0] == f"run         first ({run_id})"
+        assert ["acc", "0.9733", "0.9733", "0.9733", "1"] in [line.split() for line in lines]
+        assert all(line.isprintable() for line in lines)
 
 
 # -- models
@@ -115,7 +121,7 @@ def test_models(filled: Client) -> None:
 
 def test_runs_in_the_trash(filled: Client) -> None:
     run_id = filled.get_run("first").info.run_id
-    assert fail("--db", filled.path, "runs", "delete", "first", "unknown")  # all, or none
+    assert fail("--db", filled.path, "runs", "delete", "first", "unknown", status=3)  # all, or none
     said = succeed("--db", filled.path, "runs", "delete", run_id[:6])
     assert said == f"In the trash: first ({run_id}).\n"
     assert "first" not in succeed("--db", filled.path, "runs", "list")
@@ -141,7 +147,7 @@ def test_experiments(filled: Client) -> None:
     assert (
         succeed("--db", filled.path, "experiments", "restore", "1") == "Restored: other (id 1).\n"
     )
-    assert "is active already" in fail("--db", filled.path, "experiments", "restore", "1")
+    assert "is active already" in fail("--db", filled.path, "experiments", "restore", "1", status=3)
 
 
 def test_gc(filled: Client) -> None:
@@ -223,7 +229,7 @@ def test_the_environment_names_the_database(
 ) -> None:
     monkeypatch.setenv("NBTRACK_DB", str(filled.path))
     assert "first" in succeed("runs", "list")
-    message = fail("--db", tmp_path / "other.db", "runs", "list")
+    message = fail("--db", tmp_path / "other.db", "runs", "list", status=3)
     assert message.startswith(f"Error: There is no database {tmp_path / 'other.db'}.\nhint: Name")
 
 
@@ -249,7 +255,7 @@ def test_the_environment_names_the_database(
     ],
 )
 def test_without_a_database(workdir: Path, args: list[str]) -> None:
-    message = fail(*args)
+    message = fail(*args, status=3)
     assert message.splitlines()[0] == f"Error: There is no database {workdir / 'nbtrack.db'}."
     assert message.splitlines()[1].startswith("hint: Name one by --db, or make it")
     assert list(workdir.iterdir()) == []
@@ -265,7 +271,7 @@ def test_without_a_database(workdir: Path, args: list[str]) -> None:
         (["models", "register", "first", "a/b"], "'a/b' is no name for a registered model."),
         (["models", "register", "unknown", "x"], "There is no run 'unknown'."),
         (["runs", "delete", "first", "unknown"], "There is no run 'unknown'."),
-        (["experiments", "delete", "none"], "'none' is no id of an experiment."),
+        (["experiments", "delete", "none"], "There is no experiment 'none'."),
         (["gc", "--older-than", "old"], "'old' is no age."),
         (["gc", "--run-ids", "first"], "There is no run 'first'."),
         (["gc", "--experiment-ids", "7"], "No Experiment with id=7 exists."),
@@ -277,7 +283,8 @@ def test_without_a_database(workdir: Path, args: list[str]) -> None:
 def test_errors_are_a_sentence_and_a_hint(
     filled: Client, workdir: Path, args: list[str], message: str
 ) -> None:
-    lines = fail("--db", filled.path, *args).splitlines()
+    status = 3 if " no run " in message or " exists" in message or "no experiment" in message else 1
+    lines = fail("--db", filled.path, *args, status=status).splitlines()
     assert lines[0].startswith(f"Error: {message}")
     assert len(lines) == 2
     assert lines[1].startswith("hint: ")
@@ -286,7 +293,7 @@ def test_errors_are_a_sentence_and_a_hint(
 def test_a_file_that_is_not_ours(tmp_path: Path) -> None:
     path = tmp_path / "notes.db"
     path.write_text("my notes " * 100)
-    message = fail("--db", path, "runs", "list")
+    message = fail("--db", path, "runs", "list", status=4)
     assert message.startswith(f"Error: {path} is no SQLite database, or is damaged.\nhint: Move")
     assert path.read_text() == "my notes " * 100
 
@@ -330,9 +337,11 @@ def test_merge(filled: Client, tmp_path: Path) -> None:
 
 
 def test_merge_into_a_new_file(filled: Client, tmp_path: Path) -> None:
-    assert "no database" in fail("--db", tmp_path / "new.db", "merge", filled.path, "--dry-run")
+    assert "no database" in fail(
+        "--db", tmp_path / "new.db", "merge", filled.path, "--dry-run", status=3
+    )
     assert "2 runs added" in succeed("--db", tmp_path / "new.db", "merge", filled.path)
-    assert "no database" in fail("--db", filled.path, "merge", tmp_path / "absent.db")
+    assert "no database" in fail("--db", filled.path, "merge", tmp_path / "absent.db", status=3)
     assert "into itself" in fail("--db", filled.path, "merge", filled.path)
     assert "Missing argument" in fail("merge", status=2)
     Client(tmp_path / "new.db").workspace.writer.close()
@@ -363,7 +372,7 @@ def test_export(filled: Client, tmp_path: Path) -> None:
     assert "1 run added" in succeed("--db", filled.path, "export", out, "--experiment", "other")
     assert "1 run added" in succeed("--db", filled.path, "export", "first", out)
     assert "2 unchanged" in succeed("--db", out, "merge", filled.path)
-    assert "no run 'absent'" in fail("--db", filled.path, "export", "absent", out)
+    assert "no run 'absent'" in fail("--db", filled.path, "export", "absent", out, status=3)
     assert "No run was chosen" in fail("--db", filled.path, "export", out)
     assert "Missing argument" in fail("--db", filled.path, "export", status=2)
     Client(out).workspace.writer.close()

@@ -1,0 +1,99 @@
+"""What the shell completes: commands and options by click, names out of the database by us.
+
+It is asked at every press of a key: it reads only, a little, and whatever goes wrong it finds
+nothing. No client is opened, because that would cost more than the question.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+
+import click
+from click.shell_completion import BashComplete, CompletionItem, FishComplete, ZshComplete
+
+from nbtrack.cli.base import Command, Options, answer, options
+from nbtrack.cli.tables import clean
+
+_LIMIT = 50
+# A name may come from anywhere, and would be a part of the line that Enter runs: only words that no
+# shell reads otherwise. A run of another name is completed by its id.
+_PLAIN = re.compile(r"[\w@%+:./][\w@%+:./,=-]*")
+_SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+_VARIABLE = "_NBTRACK_COMPLETE"
+
+# Each gives words that begin so, and what is known of them.
+_RUNS = """
+SELECT run_name AS word, run_id AS help FROM runs
+WHERE lifecycle_stage {stage} 'deleted' AND substr(run_name, 1, length(?1)) = ?1
+UNION ALL SELECT run_id, run_name FROM runs
+WHERE lifecycle_stage {stage} 'deleted' AND length(?1) >= 4 AND substr(run_id, 1, length(?1)) = ?1
+LIMIT {limit}"""
+_EXPERIMENTS = """
+SELECT name AS word, 'experiment ' || experiment_id AS help FROM experiments
+WHERE substr(name, 1, length(?1)) = ?1 ORDER BY experiment_id DESC LIMIT {limit}"""
+_MODELS = """
+SELECT name AS word, 'registered model' AS help FROM registered_models
+WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name LIMIT {limit}"""
+
+
+def complete_run(ctx: click.Context, _param: click.Parameter, text: str) -> list[CompletionItem]:
+    """Find runs by the beginning of a name or an id."""
+    return _found(ctx, _RUNS.format(stage="<>", limit=_LIMIT), text)
+
+
+def complete_deleted_run(
+    ctx: click.Context, _param: click.Parameter, text: str
+) -> list[CompletionItem]:
+    """Find runs in the trash."""
+    return _found(ctx, _RUNS.format(stage="=", limit=_LIMIT), text)
+
+
+def complete_experiment(
+    ctx: click.Context, _param: click.Parameter, text: str
+) -> list[CompletionItem]:
+    """Find experiments by the beginning of a name."""
+    return _found(ctx, _EXPERIMENTS.format(limit=_LIMIT), text)
+
+
+def complete_model(ctx: click.Context, _param: click.Parameter, text: str) -> list[CompletionItem]:
+    """Find registered models by the beginning of a name."""
+    return _found(ctx, _MODELS.format(limit=_LIMIT), text)
+
+
+def _found(ctx: click.Context, sql: str, text: str) -> list[CompletionItem]:
+    from nbtrack.db import DatabaseError, connect_reader, resolve_path
+    from nbtrack.errors import NbtrackError
+    from nbtrack.tracking.location import default_path
+
+    said = ctx.find_object(Options)
+    with contextlib.suppress(NbtrackError, DatabaseError, OSError, ValueError):
+        path = resolve_path(said.db) if said and said.db else default_path()
+        with contextlib.closing(connect_reader(path, upgrade=False)) as conn:
+            rows = conn.execute(sql, (text,)).fetchall()
+        return [
+            CompletionItem(word, help=clean(known)[:60])
+            for word, known in rows
+            if _PLAIN.fullmatch(word)
+        ]
+    return []
+
+
+@click.command("completion", cls=Command)
+@click.argument("shell", type=click.Choice(list(_SHELLS)))
+def completion(shell: str) -> None:
+    """Print the script that makes a SHELL complete commands, options and names.
+
+    \b
+    bash: echo 'eval "$(nbtrack completion bash)"' >> ~/.bashrc
+    zsh:  echo 'eval "$(nbtrack completion zsh)"' >> ~/.zshrc
+    fish: nbtrack completion fish > ~/.config/fish/completions/nbtrack.fish
+    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    root = click.get_current_context().find_root().command
+    made = _SHELLS[shell](root, {}, "nbtrack", _VARIABLE)
+    # Not by source(): for bash that runs bash, to look at its version.
+    script = made.source_template % made.source_vars()
+    if options().as_json:
+        answer({"shell": shell, "script": script})
+    else:
+        click.echo(script)
