@@ -11,7 +11,6 @@ import click
 from nbtrack.cli.base import Group, answer, either, open_client, progress, table
 from nbtrack.cli.completion import complete_run
 from nbtrack.errors import InvalidParameterError, NotFoundError
-from nbtrack.tracking.paths import inside
 
 if TYPE_CHECKING:
     from nbtrack.tracking import Client
@@ -70,6 +69,7 @@ def download_artifacts(
 ) -> None:
     """Take files of a run out, and print where they are."""
     from nbtrack.tracking.artifacts import download_artifacts as download
+    from nbtrack.tracking.paths import inside
 
     if (run is None) == (uri is None):
         raise click.UsageError("Name the run by -r, or the artifact by -u.")
@@ -86,6 +86,7 @@ def download_artifacts(
 def _download(client: Client, run: str, path: str, target: Path | None) -> Path:
     """Take files out one by one, so that it can be told how far that is."""
     from nbtrack.tracking.artifacts import download_artifacts as download
+    from nbtrack.tracking.paths import inside
 
     run_id = client.get_run(run).info.run_id
     folder = Path(tempfile.mkdtemp(prefix="nbtrack-") if target is None else target).absolute()
@@ -148,7 +149,7 @@ def log_artifacts(local_dir: Path, run: str, artifact_path: str | None) -> None:
 def _log(local: Path, run: str, artifact_path: str | None) -> None:
     """Keep files one by one: each is in the database before the next one is read."""
     from nbtrack.htmlview import format_count, format_size
-    from nbtrack.tracking.paths import local_files
+    from nbtrack.tracking.paths import inside, local_files
 
     client = open_client()
     info = client.get_run(run).info

@@ -150,6 +150,9 @@ class Main(Group):
             # Python flushes once more as it ends, which would be told.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(CLOSED)
+        except OSError as error:
+            what = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+            raise Failure(f"The system refused: {what}.") from error
 
 
 def _status(error: NbtrackError) -> int:

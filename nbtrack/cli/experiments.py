@@ -177,6 +177,7 @@ def restore_experiment(client: Client, experiment: Experiment) -> None:
 )
 def experiment_csv(client: Client, experiment: Experiment, filename: Path | None) -> None:
     """Write all runs of an EXPERIMENT as CSV, with MLflow's columns."""
+    from nbtrack.htmlview import format_count
     from nbtrack.tracking.frames import mlflow_frame
 
     frame = mlflow_frame(client.run_table([experiment.experiment_id]))
@@ -188,7 +189,7 @@ def experiment_csv(client: Client, experiment: Experiment, filename: Path | None
             raise Failure(f"{filename} cannot be written: {error.strerror}.") from error
         answer(
             {"path": str(filename.absolute()), "runs": len(frame)},
-            f"{len(frame):,} runs are in {filename}.",
+            f"Written to {filename}: {format_count(len(frame), 'run')}.",
         )
     elif options().as_json:
         answer({"csv": text, "runs": len(frame)})

@@ -28,6 +28,7 @@ _LITTLE_ROOM = 100_000_000  # bytes
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[[^]]*\])?\s*(?:>=(?P<since>[\d.]+))?[^;]*")
 _EXTRA = re.compile(r"extra == ['\"](?P<name>[\w-]+)['\"]")
 _FOR_DEVELOPERS = "dev"
+_SECRET = re.compile("TOKEN|PASS|SECRET|KEY|CREDENTIAL|AUTH")  # in the name of a variable
 _NOTEBOOK = ("ipython", "ipykernel", "jupyterlab", "notebook")
 
 
@@ -214,7 +215,7 @@ def environment(*, mask: bool) -> dict[str, str]:
     from nbtrack.provenance import redact_value
 
     return {
-        name: "***" if mask else redact_value(name, value)
+        name: "***" if mask or _SECRET.search(name) else redact_value(name, value)
         for name, value in sorted(os.environ.items())
         if name.startswith(("NBTRACK_", "MLFLOW_"))
     }

@@ -3,60 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 import nbtrack
-from nbtrack.cli import main
 from nbtrack.report import page
 from nbtrack.settings import Settings
 from nbtrack.tracking import Client
 
-
-@pytest.fixture
-def filled(client: Client) -> Client:
-    with client.start_run("first", tags={"estimator_name": "KMeans"}) as run:
-        run.log_metrics({"acc": 0.97333, "\x1b[31mred": 1.0})
-        run.log_param("a", 1)
-        run.log_model({"any": "object"}, "sklearn")
-    with client.start_run("second \x1b]0;x\a", experiment_name="other") as run:
-        run.log_metric("nan", float("nan"))
-    client.flush()
-    return client
-
-
-def run(*args: object) -> Result:
-    return CliRunner().invoke(main, [str(arg) for arg in args])
-
-
-def succeed(*args: object) -> str:
-    result = run(*args)
-    assert result.exit_code == 0, result.output
-    assert result.stderr == ""
-    return result.stdout
-
-
-def fail(*args: object, status: int = 1) -> str:
-    result = run(*args)
-    assert result.exit_code == status, result.output
-    assert isinstance(result.exception, SystemExit)
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    return result.stderr
-
-
-def load(text: str) -> Any:
-    def refuse(constant: str) -> None:
-        raise AssertionError(f"{constant} is no JSON")
-
-    return json.loads(text, parse_constant=refuse)
-
+from .calling import fail, load, run, succeed
 
 # -- runs
 
