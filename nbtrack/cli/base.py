@@ -14,6 +14,7 @@ import io
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -127,6 +128,7 @@ class Main(Group):
             return run(args, prog_name, complete_var, standalone_mode, **extra)
         given = list(sys.argv[1:] if args is None else args)
         as_json = "--json" in (given[: given.index("--")] if "--" in given else given)
+        warnings.formatwarning = _warning
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a name may have letters that it has not
@@ -159,6 +161,11 @@ def _status(error: NbtrackError) -> int:
     if isinstance(error, NotFoundError):
         return NOT_FOUND
     return DATABASE if isinstance(error, StoreError | IntegrityError) else INCOMPLETE
+
+
+def _warning(message: Warning | str, *_where: object, **_line: object) -> str:
+    """Return a warning as it is told: where in the code it came up is of no use here."""
+    return "".join(f"{clean(text)}\n" for text in str(message).split("\n"))
 
 
 def _tell(error: click.ClickException, *, as_json: bool) -> None:

@@ -141,7 +141,7 @@ def _journals(path: Path) -> list[Facts]:
 
 def libraries(problems: Problems) -> list[Facts]:
     """Return the packages that nbtrack uses or tracks: their versions, and since which they do."""
-    from nbtrack.autolog.integration import TABLE
+    from nbtrack.autologging.integration import TABLE
 
     distributions = importlib.metadata.packages_distributions()
     found = [

@@ -10,28 +10,25 @@ from nbtrack.cli.base import Command, answer, open_client, options, table
 from nbtrack.errors import InvalidParameterError
 
 
-def _show_views(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
-    if wanted:
-        from nbtrack.store.views import describe_views
-
-        click.echo(describe_views())
-        ctx.exit()
-
-
 @click.command("sql", cls=Command)
-@click.argument("query")
-@click.option(
-    "--views",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_views,
-    help="Print the views and their columns.",
-)
-def run_sql(query: str) -> None:
+@click.argument("query", required=False, metavar="QUERY")
+@click.option("--views", is_flag=True, help="Print the views and their columns, and no more.")
+def run_sql(query: str | None, views: bool) -> None:
     """Print what a SELECT gives: QUERY reads the views runs, params, metrics ..."""
+    from nbtrack.store.views import VIEWS, describe_views
     from nbtrack.store.views import query as read
 
+    if views:
+        answer(
+            [
+                {"name": view.name, "about": view.about, "columns": [x[0] for x in view.columns]}
+                for view in VIEWS
+            ],
+            *describe_views().splitlines(),
+        )
+        return
+    if query is None:
+        raise click.UsageError("Missing argument 'QUERY'.")
     client = open_client()
     names, rows = read(client.path, query)  # no DataFrame: pandas takes longer than the query
     if options().as_json and len(set(names)) < len(names):

@@ -49,6 +49,23 @@ def test_no_runs(client: Client) -> None:
     assert load(succeed("--db", client.path, "runs", "list", "--json")) == []
 
 
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["runs", "list"], "There are no such runs."),
+        (["runs", "list", "--trash"], "There are no such runs."),
+        (["experiments", "list", "--view", "deleted_only"], "There are no such experiments."),
+        (["models", "list"], "No model is registered yet"),
+    ],
+)
+def test_nothing_to_show_says_what_to_do(client: Client, args: list[str], said: str) -> None:
+    succeed("experiments", "create", "empty", "--db", client.path)
+    (line,) = succeed(*args, "--db", client.path).splitlines()
+    assert line.startswith(said)
+    assert "nbtrack" in line or "--view all" in line
+    assert load(succeed(*args, "--db", client.path, "--json")) == []
+
+
 def test_show_a_run(filled: Client) -> None:
     run_id = filled.get_run("first").info.run_id
     for text in ("first", run_id, run_id[:6]):
@@ -72,6 +89,16 @@ def test_models(filled: Client) -> None:
     assert lines[1].split()[:3] == ["iris", "1", "first"]
     (model,) = load(succeed("--db", filled.path, "models", "list", "--json"))
     assert (model["name"], model["versions"][0]["version"]) == ("iris", 1)
+    shown = succeed("--db", filled.path, "models", "show", "iris").splitlines()
+    assert shown[0] == "name         iris"
+    assert shown[-1].split()[:3] == ["1", "None", "first"]
+    shown = load(succeed("--db", filled.path, "models", "show", "iris", "--json"))
+    versions = load(succeed("--db", filled.path, "models", "versions", "iris", "--json"))
+    assert shown["versions"] == versions
+    assert (versions[0]["version"], versions[0]["current_stage"]) == (1, "None")
+    assert len(succeed("--db", filled.path, "models", "versions", "iris").splitlines()) == 2
+    message = fail("--db", filled.path, "models", "show", "rose", status=3)
+    assert message == "Error: There is no registered model 'rose'.\nhint: There is: iris.\n"
 
 
 # -- the trash

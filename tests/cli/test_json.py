@@ -38,6 +38,7 @@ READS = [
     ["artifacts", "list", "first"],
     ["models", "list"],
     ["sql", "select 1 / 0 as a, x'00ff' as b, 9e999 as c, 'd' as d"],
+    ["sql", "--views"],
     ["db", "check"],
     ["config"],
     ["completion", "bash"],

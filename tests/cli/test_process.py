@@ -190,6 +190,24 @@ def test_ctrl_c_in_an_endless_query(filled: Client) -> None:
     assert "Traceback" not in err
 
 
+# -- warnings
+
+
+def test_a_warning_is_a_sentence(filled: Client) -> None:
+    env = {**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}
+    done = subprocess.run(
+        [*_NBTRACK, "runs", "list"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=env,
+        cwd=filled.path.parent,
+    )
+    assert done.stderr.startswith("nbtrack: MLFLOW_TRACKING_URI is left aside")
+    assert ".py" not in done.stderr
+    assert "first" in done.stdout
+
+
 # -- the status
 
 
