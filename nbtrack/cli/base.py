@@ -163,22 +163,32 @@ def _status(error: NbtrackError) -> int:
     return DATABASE if isinstance(error, StoreError | IntegrityError) else INCOMPLETE
 
 
-def _warning(message: Warning | str, *_where: object, **_line: object) -> str:
-    """Return a warning as it is told: where in the code it came up is of no use here."""
-    return "".join(f"{clean(text)}\n" for text in str(message).split("\n"))
-
-
 def _tell(error: click.ClickException, *, as_json: bool) -> None:
     """Say on stderr what went wrong."""
     hint = error.hint if isinstance(error, Failure) else None
     if as_json:
-        said = {"error": error.format_message(), "hint": hint}
+        from nbtrack.provenance import redact
+
+        said = {"error": redact(error.format_message()), "hint": hint and redact(hint)}
         click.echo(json.dumps(said), err=True)
     elif isinstance(error, Failure):
-        lines = f"Error: {error.message}".split("\n") + ([f"hint: {hint}"] if hint else [])
-        click.echo("\n".join(map(clean, lines)), err=True)
+        click.echo(_told(f"Error: {error.message}" + (f"\nhint: {hint}" if hint else "")), err=True)
     else:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)  # with how the command is used
+        click.echo(_told(shown.getvalue()), nl=False, err=True)
+
+
+def _warning(message: Warning | str, *_where: object, **_line: object) -> str:
+    """Return a warning as it is told: where in the code it came up is of no use here."""
+    return f"{_told(str(message))}\n"
+
+
+def _told(text: str) -> str:
+    """Return sentences, on a line each, that move no cursor and have no password in them."""
+    from nbtrack.provenance import redact
+
+    return "\n".join(map(clean, redact(text).split("\n")))
 
 
 def _common_options() -> list[click.Parameter]:
@@ -264,6 +274,16 @@ def either(
         return wrapper
 
     return decorate
+
+
+view_option = click.option(
+    "-v",
+    "--view",
+    type=click.Choice(["active_only", "deleted_only", "all"]),
+    default="active_only",
+    show_default=True,
+    help="Whether those in the trash are meant.",
+)
 
 
 def open_client(*, make: bool = False) -> Client:

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nbtrack.cli.base import Failure, Group, answer, either, open_client, options, table
+from nbtrack.cli.base import (
+    Failure,
+    Group,
+    answer,
+    either,
+    open_client,
+    options,
+    table,
+    view_option,
+)
 from nbtrack.cli.completion import complete_experiment
 from nbtrack.errors import NotFoundError
 
 if TYPE_CHECKING:
     from nbtrack.tracking import Client
     from nbtrack.types import Experiment
-
-view_option = click.option(
-    "-v",
-    "--view",
-    type=click.Choice(["active_only", "deleted_only", "all"]),
-    default="active_only",
-    show_default=True,
-    help="Whether those in the trash are meant.",
-)
 
 
 def chosen_experiment(function: Callable[..., Any]) -> Callable[..., Any]:

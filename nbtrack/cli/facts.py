@@ -33,7 +33,9 @@ _NOTEBOOK = ("ipython", "ipykernel", "jupyterlab", "notebook")
 
 
 def _problem(problems: Problems, what: str, hint: str | None) -> None:
-    problems.append({"what": what, "hint": hint or ""})
+    from nbtrack.provenance import redact
+
+    problems.append({"what": redact(what), "hint": redact(hint or "")})
 
 
 def installation() -> Facts:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nbtrack.cli.base import Group, answer, either, open_client, table
+from nbtrack.cli.base import Group, answer, either, open_client, table, view_option
 from nbtrack.cli.completion import complete_deleted_run, complete_experiment, complete_run
-from nbtrack.cli.experiments import view_option
 
 if TYPE_CHECKING:
     from nbtrack.types import Run

@@ -113,15 +113,28 @@ def test_journals_are_shown(filled: Client) -> None:
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter2")
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hunter3")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:hunter4@host/x")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "ftp://me:hunter4@host/x")
     monkeypatch.setenv("NBTRACK_EXPERIMENT_NAME", "churn")
     with pytest.warns(UserWarning, match="left aside"):
         result = run("doctor")
     assert "hunter" not in result.output
     assert "NBTRACK_EXPERIMENT_NAME=churn" in result.stdout
+    assert "hunter" not in run("doctor", "--json").output
     masked = run("doctor", "--mask-envs").stdout
     assert "churn" not in masked
     assert "NBTRACK_EXPERIMENT_NAME=***" in masked
+
+
+@pytest.mark.usefixtures("workdir")
+def test_a_password_in_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = "postgres://me:hunter4@host/x"
+    (problem,) = doctor("--db", address, status=1)["problems"]
+    assert "hunter" not in str(problem)
+    assert "hunter" not in run("runs", "list", "--db", address).output
+    assert "hunter" not in run("runs", "list", "--db", address, "--json").output
+    monkeypatch.setenv("NBTRACK_DB", address)
+    assert "hunter" not in run("config").output
+    assert "hunter" not in run("doctor").output
 
 
 @pytest.mark.usefixtures("workdir")

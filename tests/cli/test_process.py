@@ -194,7 +194,7 @@ def test_ctrl_c_in_an_endless_query(filled: Client) -> None:
 
 
 def test_a_warning_is_a_sentence(filled: Client) -> None:
-    env = {**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}
+    env = {**os.environ, "MLFLOW_TRACKING_URI": "ftp://me:hunter2@host"}
     done = subprocess.run(
         [*_NBTRACK, "runs", "list"],
         capture_output=True,
@@ -205,6 +205,7 @@ def test_a_warning_is_a_sentence(filled: Client) -> None:
     )
     assert done.stderr.startswith("nbtrack: MLFLOW_TRACKING_URI is left aside")
     assert ".py" not in done.stderr
+    assert "hunter2" not in done.stderr
     assert "first" in done.stdout
 
 
