@@ -110,12 +110,16 @@ class Recording:
 
     def log_input(self, data: object, name: str, context: str) -> None:
         """Describe data, if the options have it so."""
-        if self.run is not None and self.options.log_datasets:
+        if not self.options.log_datasets:
+            tally.skipped(self.library, "data: log_datasets is off")
+        elif self.run is not None:
             self.attempt("describe the data", self.run.log_input, data, name, context)
 
     def log_model(self, model: object, flavor: str) -> None:
         """Keep the model as it is now, if the options have it so."""
-        if self.run is not None and self.options.log_models:
+        if not self.options.log_models:
+            tally.skipped(self.library, "model: log_models is off")
+        elif self.run is not None:
             self.attempt("log the model", self.run.log_model, model, flavor)
             tally.logged(self.library, "models")
 
@@ -127,8 +131,16 @@ class Recording:
     def attempt(
         self, what: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T | None:
-        """Call a function of ours; see `attempt` of this module."""
-        return attempt(self.tracker, what, function, *args, **kwargs)
+        """Call a function of ours; what goes wrong is counted, too. See `attempt`."""
+
+        def counted() -> T:
+            try:
+                return function(*args, **kwargs)
+            except Exception:
+                tally.skipped(self.library, f"could not {what}")
+                raise
+
+        return attempt(self.tracker, what, counted)
 
     def finish(self, write: Callable[[TrackedRun], None]) -> None:
         """End the run after a call that went well, once `write` has written down its results."""
