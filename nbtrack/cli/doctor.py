@@ -42,7 +42,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield ""
     for library in found["libraries"]:
         state = library["version"] or "not installed"
-        note = "" if library["in_range"] else f", older than {library['since']}"
+        note = "" if library["in_range"] else ", out of range"
         yield f"{library['name']} {state}{note} ({library['role']})"
     yield ""
     yield from _notebook(found["notebook"])

@@ -147,7 +147,7 @@ def libraries(problems: Problems) -> list[Facts]:
 
     distributions = importlib.metadata.packages_distributions()
     found = [
-        _library(distributions.get(row.package, [row.package])[0], row.since, "tracked")
+        _library(distributions.get(row.package, [row.package])[0], row.since, row.below, "tracked")
         for row in TABLE
     ]
     try:
@@ -159,26 +159,36 @@ def libraries(problems: Problems) -> list[Facts]:
         part = _REQUIREMENT.match(text)
         if part and (extra is None or extra["name"] != _FOR_DEVELOPERS):
             role = "needed" if extra is None else f"for {extra['name']}"
-            found.append(_library(part["name"], part["since"], role))
+            found.append(_library(part["name"], part["since"], None, role))
     for library in found:
-        since = library["since"] or "any version"
-        if library["version"] is None and library["role"] == "needed":
-            _problem(
-                problems, f"{library['name']} is not installed.", f"pip install {library['name']}"
-            )
+        name, version, below = library["name"], library["version"], library["below"]
+        if version is None and library["role"] == "needed":
+            _problem(problems, f"{name} is not installed.", f"pip install {name}")
         elif not library["in_range"]:
+            known = f"{library['since']} and newer" + (f", below {below}" if below else "")
+            wanted = f"{name}>={library['since']}" + (f",<{below}" if below else "")
             _problem(
                 problems,
-                f"{library['name']} is {library['version']}; nbtrack supports {since} and newer.",
-                f"pip install --upgrade {library['name']}",
+                f"{name} is {version}; nbtrack supports {known}.",
+                f'pip install "{wanted}"',
             )
     return found
 
 
-def _library(name: str, since: str | None, role: str) -> Facts:
+def _library(name: str, since: str | None, below: str | None, role: str) -> Facts:
     version = _version(name)
-    in_range = version is None or since is None or _release(version) >= _release(since)
-    return {"name": name, "version": version, "since": since, "role": role, "in_range": in_range}
+    in_range = version is None or (
+        (since is None or _release(version) >= _release(since))
+        and (below is None or _release(version) < _release(below))
+    )
+    return {
+        "name": name,
+        "version": version,
+        "since": since,
+        "below": below,
+        "role": role,
+        "in_range": in_range,
+    }
 
 
 def _version(name: str) -> str | None:

@@ -25,19 +25,22 @@ _LONG = 500  # letters of a sentence that is about somebody else's file
 def merge_command(sources: tuple[Path, ...], *, dry_run: bool) -> None:
     """Bring all that the databases SOURCES have into this one; again changes nothing."""
     client = open_client(make=not dry_run)
-    reports = {}
-    for source in sources:
-        with progress(f"merge {clean(source.name)}", "") as shown:
-            reports[source] = client.merge(source, dry_run=dry_run, progress=shown)
     note = " (nothing was written)" if dry_run else ""
-    answer(
-        [
-            {"path": str(source), "dry_run": dry_run, **asdict(report)}
-            for source, report in reports.items()
-        ],
-        *(text for source, report in reports.items() for text in _lines(f"{source}{note}", report)),
-    )
-    _fail_for(problem for report in reports.values() for problem in report.problems)
+    done: list[tuple[Path, MergeReport]] = []
+    try:
+        for source in sources:
+            with progress(f"merge {clean(source.name)}", "") as shown:
+                done.append((source, client.merge(source, dry_run=dry_run, progress=shown)))
+    finally:  # where one of them cannot be read, it is told what the others brought
+        if done:
+            answer(
+                [
+                    {"path": str(path), "dry_run": dry_run, **asdict(report)}
+                    for path, report in done
+                ],
+                *(text for path, report in done for text in _lines(f"{path}{note}", report)),
+            )
+    _fail_for(problem for _, report in done for problem in report.problems)
 
 
 @click.command("export", cls=Command)

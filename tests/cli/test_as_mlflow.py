@@ -30,8 +30,14 @@ NOT_OURS = {
     "--trace-archival-retention",
     "--output",  # --json
 }
-GROUPS = ("experiments", "runs", "artifacts")
-COMMANDS_NOT_OURS = {"link-traces", "update"}
+COMMANDS_NOT_OURS = {
+    "link-traces",
+    "update",
+    "delete-trace-rollups",
+    "prepopulate-trace-analytics",
+    "migrate-to-default-workspace",
+    "move-resources",
+}
 
 SCRIPT = """
 import json, click
@@ -44,7 +50,7 @@ def walk(command, path):
     else:
         found[path] = [flag for param in command.params
                        if isinstance(param, click.Option) for flag in param.opts]
-for name in ("experiments", "runs", "artifacts", "gc", "doctor"):
+for name in ("experiments", "runs", "artifacts", "gc", "doctor", "db"):
     walk(cli.cli.get_command(click.Context(cli.cli), name), name)
 print(json.dumps(found))
 """

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import nbtrack
+from nbtrack import migrations
+from nbtrack.db import connect_writer
 from nbtrack.report import page
 from nbtrack.settings import Settings
 from nbtrack.tracking import Client
@@ -176,6 +178,20 @@ def test_db_backup_and_vacuum(filled: Client, tmp_path: Path) -> None:
     assert succeed("--db", filled.path, "db", "check")
 
 
+def test_db_upgrade(workdir: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "STEPS", migrations.STEPS[:1])
+        patch.setattr(migrations, "LATEST", 1)
+        patch.setattr("nbtrack.db.LATEST", 1)
+        connect_writer(workdir / "nbtrack.db").close()
+    said = succeed("db", "upgrade")
+    assert said == f"{workdir / 'nbtrack.db'}: schema 1, now {migrations.LATEST}.\n"
+    done = load(succeed("db", "upgrade", "--json"))
+    assert (done["before"], done["after"]) == (migrations.LATEST, migrations.LATEST)
+    assert succeed("db", "upgrade").endswith(f": schema {migrations.LATEST}, as before.\n")
+    assert "no database" in fail("db", "upgrade", "--db", "none.db", status=3)
+
+
 # -- report and config
 
 
@@ -330,6 +346,20 @@ def test_merge_into_a_new_file(filled: Client, tmp_path: Path) -> None:
     assert "into itself" in fail("--db", filled.path, "merge", filled.path)
     assert "Missing argument" in fail("merge", status=2)
     Client(tmp_path / "new.db").workspace.writer.close()
+
+
+def test_merge_of_several(filled: Client, tmp_path: Path) -> None:
+    more = Client(tmp_path / "more.db")
+    more.start_run("more").end()
+    more.flush()
+    merge = ["--db", filled.path, "merge", more.path]
+    found = load(succeed(*merge, more.path, "--json"))
+    assert [(len(x["added"]), x["unchanged"]) for x in found] == [(1, 0), (0, 1)]
+    result = run(*merge, tmp_path / "absent.db")
+    assert result.exit_code == 3
+    assert "1 unchanged" in result.stdout
+    assert "no database" in result.stderr
+    more.workspace.writer.close()
 
 
 def test_merge_says_what_differs_and_what_is_left_out(filled: Client, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ WRITES = [
     ["gc", "--dry-run"],
     ["db", "backup", "copy.db"],
     ["db", "vacuum"],
+    ["db", "upgrade"],
     ["export", "first", "out.db"],
     ["merge", "more.db"],
 ]
