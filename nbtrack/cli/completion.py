@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import warnings
 
 import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ZshComplete
@@ -24,11 +25,15 @@ _VARIABLE = "_NBTRACK_COMPLETE"
 
 # Each gives words that begin so, and what is known of them.
 _RUNS = """
-SELECT run_name AS word, run_id AS help FROM runs
-WHERE lifecycle_stage {stage} 'deleted' AND substr(run_name, 1, length(?1)) = ?1
-UNION ALL SELECT run_id, run_name FROM runs
-WHERE lifecycle_stage {stage} 'deleted' AND length(?1) >= 4 AND substr(run_id, 1, length(?1)) = ?1
-LIMIT {limit}"""
+SELECT iif(substr(run_name, 1, length(?1)) = ?1, run_name, run_id) AS word, status FROM runs
+WHERE lifecycle_stage = 'active' AND (substr(run_name, 1, length(?1)) = ?1
+  OR length(?1) >= 4 AND substr(run_id, 1, length(?1)) = ?1)
+ORDER BY start_time DESC LIMIT {limit}"""
+_DELETED_RUNS = """
+SELECT run_id AS word, run_name FROM runs
+WHERE lifecycle_stage <> 'active'
+  AND ?1 IN (substr(run_name, 1, length(?1)), substr(run_id, 1, length(?1)))
+ORDER BY start_time DESC LIMIT {limit}"""
 _EXPERIMENTS = """
 SELECT name AS word, 'experiment ' || experiment_id AS help FROM experiments
 WHERE substr(name, 1, length(?1)) = ?1 ORDER BY experiment_id DESC LIMIT {limit}"""
@@ -39,38 +44,38 @@ WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name LIMIT {limit}"""
 
 def complete_run(ctx: click.Context, _param: click.Parameter, text: str) -> list[CompletionItem]:
     """Find runs by the beginning of a name or an id."""
-    return _found(ctx, _RUNS.format(stage="<>", limit=_LIMIT), text)
+    return _found(ctx, _RUNS, text)
 
 
 def complete_deleted_run(
     ctx: click.Context, _param: click.Parameter, text: str
 ) -> list[CompletionItem]:
-    """Find runs in the trash."""
-    return _found(ctx, _RUNS.format(stage="=", limit=_LIMIT), text)
+    """Find runs in the trash: their ids, by which alone they can be taken out."""
+    return _found(ctx, _DELETED_RUNS, text)
 
 
 def complete_experiment(
     ctx: click.Context, _param: click.Parameter, text: str
 ) -> list[CompletionItem]:
     """Find experiments by the beginning of a name."""
-    return _found(ctx, _EXPERIMENTS.format(limit=_LIMIT), text)
+    return _found(ctx, _EXPERIMENTS, text)
 
 
 def complete_model(ctx: click.Context, _param: click.Parameter, text: str) -> list[CompletionItem]:
     """Find registered models by the beginning of a name."""
-    return _found(ctx, _MODELS.format(limit=_LIMIT), text)
+    return _found(ctx, _MODELS, text)
 
 
 def _found(ctx: click.Context, sql: str, text: str) -> list[CompletionItem]:
-    from nbtrack.db import DatabaseError, connect_reader, resolve_path
-    from nbtrack.errors import NbtrackError
+    from nbtrack.db import connect_reader, resolve_path
     from nbtrack.tracking.location import default_path
 
     said = ctx.find_object(Options)
-    with contextlib.suppress(NbtrackError, DatabaseError, OSError, ValueError):
+    # Whatever is wrong with the database is told by the command: nothing may be written at a key.
+    with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
         path = resolve_path(said.db) if said and said.db else default_path()
         with contextlib.closing(connect_reader(path, upgrade=False)) as conn:
-            rows = conn.execute(sql, (text,)).fetchall()
+            rows = conn.execute(sql.format(limit=_LIMIT), (text,)).fetchall()
         return [
             CompletionItem(word, help=clean(known)[:60])
             for word, known in rows

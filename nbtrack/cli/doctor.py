@@ -85,9 +85,10 @@ def _database(facts: dict[str, Any]) -> Iterator[str]:
 
 
 def _notebook(facts: dict[str, Any]) -> Iterator[str]:
+    from nbtrack.cli.facts import NOTEBOOK
     from nbtrack.htmlview import format_size
 
-    for name in ("ipython", "ipykernel", "jupyterlab", "notebook"):
+    for name in NOTEBOOK:
         yield f"{name} {facts[name] or 'not installed'}"
     yield f"%load_ext nbtrack: {'works' if facts['extension'] else 'needs IPython'}"
     yield f"Widgets in JupyterLab: {'installed' if facts['widgets'] else 'not in this environment'}"

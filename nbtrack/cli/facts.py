@@ -29,7 +29,7 @@ _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[[^]]*\])?\s*(?:>=(?P<since>[\d
 _EXTRA = re.compile(r"extra == ['\"](?P<name>[\w-]+)['\"]")
 _FOR_DEVELOPERS = "dev"
 _SECRET = re.compile("TOKEN|PASS|SECRET|KEY|CREDENTIAL|AUTH")  # in the name of a variable
-_NOTEBOOK = ("ipython", "ipykernel", "jupyterlab", "notebook")
+NOTEBOOK = ("ipython", "ipykernel", "jupyterlab", "notebook")
 
 
 def _problem(problems: Problems, what: str, hint: str | None) -> None:
@@ -215,7 +215,7 @@ def notebook(problems: Problems) -> Facts:
             _problem(problems, error.message, error.hint)
     widgets = Path(sys.prefix) / "share" / "jupyter" / "labextensions" / "anywidget"
     return {
-        **{name: _version(name) for name in _NOTEBOOK},
+        **{name: _version(name) for name in NOTEBOOK},
         "extension": find_spec("nbtrack.ipython") is not None and find_spec("IPython") is not None,
         "widgets": widgets.is_dir(),
         "bundles": bundles,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -54,13 +55,27 @@ def test_names_out_of_the_database(named: Client) -> None:
     assert complete(*db, "experiments", "get", "t") == ["trees"]
     assert complete(*db, "runs", "restore", "for") == []
     named.delete_run(run_id)
-    assert complete(*db, "runs", "restore", "for") == ["forest"]
+    assert complete(*db, "runs", "restore", "for") == [run_id]
+    assert complete(*db, "runs", "restore", run_id[:1]) == [run_id]
     assert complete(*db, "runs", "show", "for") == ["forest-2"]
 
 
 def test_the_environment_names_the_database(named: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NBTRACK_DB", str(named.path))
     assert complete("experiments", "get", "t") == ["trees"]
+
+
+def test_nothing_is_written_beside_the_words(workdir: Path) -> None:
+    env = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": "ftp://host",
+        "_NBTRACK_COMPLETE": "bash_complete",
+        "COMP_WORDS": "nbtrack runs show x",
+        "COMP_CWORD": "3",
+    }
+    command = [sys.executable, "-W", "error", "-m", "nbtrack"]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=workdir, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("", "")
 
 
 def test_registered_models(client: Client) -> None:
