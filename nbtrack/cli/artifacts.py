@@ -89,13 +89,13 @@ def _download(client: Client, run: str, path: str, target: Path | None) -> Path:
     from nbtrack.tracking.paths import inside
 
     run_id = client.get_run(run).info.run_id
-    folder = Path(tempfile.mkdtemp(prefix="nbtrack-") if target is None else target).absolute()
     files = client.workspace.artifacts.list(run_id, path)
     if path and not files:
         raise NotFoundError(
             f"The run {run_id} has no artifact {path!r}.",
             hint=f"nbtrack artifacts list {run_id[:8]} has all.",
         )
+    folder = Path(tempfile.mkdtemp(prefix="nbtrack-") if target is None else target).absolute()
     above = PurePosixPath(path).parent if path else PurePosixPath()
     folder.mkdir(parents=True, exist_ok=True)
     with progress("download") as shown:
