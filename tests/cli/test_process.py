@@ -180,10 +180,21 @@ def test_ctrl_c(filled: Client, as_json: bool) -> None:
 
 
 def test_ctrl_c_in_an_endless_query(filled: Client) -> None:
+    tell = (
+        "from nbtrack.store import views\nread = views.query\n"
+        "def query(*args): print('now', flush=True); return read(*args)\n"
+        "views.query = query"
+    )
     query = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
-    command = [*_NBTRACK, "sql", query, "--db", str(filled.path)]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(3)
+    child = subprocess.Popen(
+        script(tell, "sql", query, "--db", filled.path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "now\n"
+    time.sleep(0.5)  # it is in the midst of it
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=30)
     assert (child.returncode, out) == (130, "")
