@@ -25,6 +25,7 @@ from nbtrack.migrations import LATEST
 from nbtrack.store.points import CHUNK, number
 from nbtrack.store.sealing import METRIC, SUMMARY
 from nbtrack.store.summary import Summary
+from nbtrack.store.words import MODEL_STATUSES, ROLES, STAGES, VERSION_STATUSES
 from nbtrack.types import LifecycleStage, RunStatus
 
 Progress = Callable[[int, int], None]
@@ -157,6 +158,15 @@ _RULES = (
             f"{table} WHERE lifecycle_stage NOT IN {tuple(map(str, LifecycleStage))}",
         )
         for table in ("runs", "experiments")
+    ),
+    *(
+        (f"rows of {table} have an unknown {column}", f"{table} WHERE {column} NOT IN {words}")
+        for table, column, words in (
+            ("models", "status", MODEL_STATUSES),
+            ("run_models", "role", ROLES),
+            ("model_versions", "status", VERSION_STATUSES),
+            ("model_versions", "current_stage", STAGES),
+        )
     ),
     ("runs are sealed and to be sealed", "sealed_runs JOIN unsealed_runs USING (run_no)"),
     ("blobs have an unknown encoding", "blobs WHERE encoding NOT IN ('raw', 'zstd')"),

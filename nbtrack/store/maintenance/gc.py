@@ -273,11 +273,14 @@ def _plan_runs(conn: Connection, wanted: Collect, make: _Make) -> tuple[KeptRun,
 def _keep(conn: Connection) -> tuple[KeptRun, ...]:
     """Take off the list what must stay, and say why."""
     reasons: dict[str, str] = {}
-    for name, version, run_id, source in conn.execute(
-        "SELECT name, version, run_id, source FROM model_versions ORDER BY name, version DESC"
+    for name, version, run_id, source, made_by in conn.execute(
+        "SELECT v.name, v.version, v.run_id, v.source, m.run_id FROM model_versions v LEFT JOIN"
+        " models m ON m.model_id IN (v.model_id, substr(v.source, length('models:/') + 1))"
+        " ORDER BY v.name, v.version DESC"
     ).fetchall():
         of_source = source.removeprefix("runs:/").partition("/")[0]
-        reasons |= dict.fromkeys({run_id, of_source}, f"it is version {version} of model {name!r}")
+        why = f"it is version {version} of model {name!r}"
+        reasons |= dict.fromkeys({run_id, of_source, made_by}, why)
     for (run_id,) in conn.execute(
         "SELECT run_id FROM temp.gone_runs WHERE status = 'RUNNING'"
         " AND session_id IN (SELECT session_id FROM temp.living)"
