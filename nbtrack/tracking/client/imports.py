@@ -67,11 +67,11 @@ class Imports(ClientBase):
         >>> folder = pathlib.Path(tempfile.mkdtemp())
         >>> run = folder / "mlruns" / "0" / "0123456789abcdef0123456789abcdef"
         >>> (run / "metrics").mkdir(parents=True)
-        >>> meta = "experiment_id: '0'\\nname: Default\\nlifecycle_stage: active\\n"
+        >>> meta = "experiment_id: '0'\nname: Default\n"
         >>> _ = (run.parent / "meta.yaml").write_text(meta)
-        >>> meta = f"run_id: {run.name}\\nrun_name: first\\nstatus: 3\\nstart_time: 1\\nend_time: 2\\n"
+        >>> meta = f"run_id: {run.name}\nrun_name: first\nstart_time: 1\n"
         >>> _ = (run / "meta.yaml").write_text(meta)
-        >>> _ = (run / "metrics" / "accuracy").write_text("1 0.5 0\\n2 0.9 1\\n")
+        >>> _ = (run / "metrics" / "accuracy").write_text("1 0.5 0\n2 0.9 1\n")
         >>> client = Client(folder / "nbtrack.db")
         >>> len(client.import_runs(folder / "mlruns").added)
         1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,12 +63,12 @@ class Database:
         with translated(self.path):
             yield from self._conn.execute(sql, args)
 
-    def parts(self, sql: str, args: Sequence[Any], size: int) -> Iterator[list[Any]]:
-        """Yield the rows of a query, so many at once."""
+    def parts(self, sql: str, args: Sequence[Any], sizes: Iterable[int]) -> Iterator[list[Any]]:
+        """Yield the rows of a query, each time as many as it says."""
         with translated(self.path):
             cursor = self._conn.execute(sql, args)
-            while rows := cursor.fetchmany(size):
-                yield rows
+            for size in sizes:
+                yield cursor.fetchmany(size)
 
     def run(self, sql: str) -> None:
         """Make something that goes with the connection: a temporary table."""

@@ -38,10 +38,7 @@ _BATCH_S = 0.5
 _BATCH_RUNS = 200
 _WAITING_BYTES = 32 * 2**20
 _BROKEN = (NbtrackError, DatabaseError, OSError, *UNFIT)
-_EXPERIMENT = (
-    "SELECT name, lifecycle_stage, creation_time, last_update_time, artifact_location"
-    " FROM experiments"
-)
+_EXPERIMENT = "name, lifecycle_stage, creation_time, last_update_time, artifact_location"
 
 Progress = Callable[[int, int], None]
 """Told how many runs are done, and of how many."""
@@ -314,15 +311,27 @@ def _has_content(conn: Connection, digest: str) -> bool:
 def _experiment(source: Source, experiment: ForeignExperiment, staged: int) -> Bring:
     def bring(conn: Connection) -> MergeReport:
         report = MergeReport()
+        row = source.row(
+            f"SELECT {_EXPERIMENT} FROM experiments WHERE experiment_id = ?", (staged,)
+        )
+        values = dict(zip(row.keys(), row, strict=True)) if row else {}
         number = _number(experiment.experiment_id)
         if number is not None:
             made = conn.execute(
-                "INSERT OR IGNORE INTO experiments (experiment_id, name, lifecycle_stage,"
-                " creation_time, last_update_time, artifact_location) VALUES (?, ?, ?, ?, ?, ?)",
-                (number, *(source.row(f"{_EXPERIMENT} WHERE experiment_id = ?", (staged,)) or ())),
+                f"INSERT OR IGNORE INTO experiments (experiment_id, {_EXPERIMENT})"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (number, *values.values()),
             ).rowcount
-            if made:
-                report.experiments.append(experiment.name)
+            report.experiments += [values["name"]] if made else []
+        # Where nothing is in it yet, as in Default in a new file, its times are those of the other.
+        conn.execute(
+            "UPDATE experiments SET creation_time = :creation_time, last_update_time ="
+            " :last_update_time WHERE name = :name AND :creation_time > 0 AND NOT EXISTS"
+            " (SELECT 1 FROM runs r WHERE r.experiment_id = experiments.experiment_id)"
+            " AND NOT EXISTS (SELECT 1 FROM experiment_tags t WHERE t.experiment_id ="
+            " experiments.experiment_id)",
+            values,
+        )
         around.bring_experiment(source, conn, staged, report)
         return report
 

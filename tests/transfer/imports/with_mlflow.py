@@ -116,7 +116,7 @@ def big(uri: str, runs: str, points: str) -> None:
         metrics = [
             Metric(
                 keys[i % len(keys)],
-                math.nan if i % 97 == 96 else math.sin(number * 1000 + i),  # noqa: PLR2004
+                math.nan if i % 97 == 96 else math.sin(number * 1000 + i),
                 start + i * 17 + i % 5,
                 i // len(keys),
             )
@@ -137,7 +137,9 @@ def read(uri: str, out: str) -> None:
     experiments = client.search_experiments(view_type=ViewType.ALL)
     found: dict[str, Any] = {"experiments": [dict(e) for e in experiments]}
     ids = [e.experiment_id for e in experiments]
-    found["runs"] = [_run(client, run) for run in _all_runs(client, ids)]
+    found["runs"] = [
+        _run(client, client.get_run(run.info.run_id)) for run in _all_runs(client, ids)
+    ]
     found["logged_models"] = [
         _logged(model) for model in mlflow.search_logged_models(ids, output_format="list")
     ]

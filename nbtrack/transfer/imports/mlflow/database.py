@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +63,11 @@ LEFT_OUT = {
     "jobs": "jobs",
 }
 """Tables that nbtrack has no place for, and what is in them."""
+
+
+def _portions(count: int) -> list[int]:
+    """Return how many points of a metric are read at once, as often as there are some."""
+    return [min(_POINTS, count - start) for start in range(0, count, _POINTS)]
 
 
 class MlflowDatabase:
@@ -290,18 +294,28 @@ class MlflowDatabase:
 
         if "metrics" not in self._tables:
             return
-        columns = ("key", "value", "timestamp", "step", "is_nan")
-        sql = f"SELECT {self._selected('metrics', columns)} FROM {self._of('metrics', 'run_uuid')}"
-        for rows in self._db.parts(f"{sql} ORDER BY t.key, t.rowid", (run_id,), _POINTS):
-            for key, group in itertools.groupby(rows, itemgetter(0)):
-                _, values, times, steps, nans = zip(*group, strict=True)
-                value = np.array(values, np.float64)  # NULL is NaN
-                value[np.array(nans, np.bool_)] = np.nan
+        of_run = self._of("metrics", "run_uuid")
+        counts = list(
+            self._db.rows(f"SELECT t.key, count(*) FROM {of_run} GROUP BY 1 ORDER BY 1", (run_id,))
+        )
+        there = self._tables["metrics"]
+        value = "CASE WHEN t.is_nan THEN NULL ELSE t.value END" if "is_nan" in there else "t.value"
+        step = "coalesce(t.step, 0)" if "step" in there else "0"
+        # Without their keys, which would be a text for each point.
+        parts = self._db.parts(
+            f"SELECT {step}, coalesce(t.timestamp, 0), {value} FROM {of_run}"
+            " ORDER BY t.key, t.rowid",
+            (run_id,),
+            [size for _, count in counts for size in _portions(count)],
+        )
+        for key, count in counts:
+            for rows in itertools.islice(parts, len(_portions(count))):
+                steps, times, values = zip(*rows, strict=True)
                 yield ForeignSeries(
                     text(key),
-                    np.array([step or 0 for step in steps], np.int64),
-                    np.array([time or 0 for time in times], np.int64),
-                    value,
+                    np.array(steps, np.int64),
+                    np.array(times, np.int64),
+                    np.array(values, np.float64),  # NULL is NaN
                 )
 
     def _linked(self, run_id: str) -> Iterator[Metric]:

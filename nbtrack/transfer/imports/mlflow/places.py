@@ -21,7 +21,7 @@ from nbtrack.transfer.imports.mlflow.remote import RemoteRoot
 
 _SERVED = "mlflow-artifacts"
 _TAIL = 3  # experiment, run, artifacts
-_TAIL_MOST = 6
+_ENDS = 4  # parts of a path that are looked for beside the store
 
 
 class Root(Protocol):
@@ -81,6 +81,9 @@ class Places:
         self._tell = tell
         self._destination = self._as_destination(destination)
         self._absent: Counter[str] = Counter()  # runs without files, by the reason
+        self._gone: Counter[Path] = Counter()  # and by the place that is not here
+        self._found = 0  # folders that are there, wherever that is
+        self._known: dict[tuple[str, ...], list[Path]] = {}
 
     def _as_destination(self, destination: str | Path | None) -> str | Path | None:
         if destination is None:
@@ -106,7 +109,9 @@ class Places:
         try:
             path = local_path(uri)
             if path is not None:
-                return self._local(path, owner)
+                # What a folder mlruns keeps itself is there, or there are no files.
+                is_own = beside is not None and path.parts[-_TAIL:] == beside.parts[-_TAIL:]
+                return None if is_own and not path.is_dir() else self._local(path, owner)
             if urlsplit(uri).scheme == _SERVED:
                 return self._served(uri, owner)
             return RemoteRoot(uri)
@@ -120,26 +125,37 @@ class Places:
         if owner not in path.parts:
             self._absent[f"{path} is no folder that MLflow makes for a run"] += 1
             return None
-        for candidate in self._candidates(path):
-            if ".." not in candidate.parts and candidate.is_dir():
-                return LocalRoot(candidate, self._tell)
+        place = path.parts.index(owner)
+        for top in self._tops(path.parts[:place]):
+            found = top.joinpath(*path.parts[place:])
+            if ".." not in found.parts and found.is_dir():
+                self._found += 1
+                return LocalRoot(found, self._tell)
         # A run that has no files has no folder. But where not even the place of all of them is
         # here, the store comes from another machine.
-        place = path.parts.index(owner)
         place -= 3 if path.parts[place - 1] == "models" else 2
         home = Path(*path.parts[: max(place, 1)])
         if path.is_absolute() and not home.is_dir():
-            self._absent[f"{home} is not here, nor are they beside the store"] += 1
+            self._gone[home] += 1
         return None
 
-    def _candidates(self, path: Path) -> Iterator[Path]:
-        """Yield where a folder may be: where the store says, and where its end is beside it."""
-        yield self._base / path
-        tops = [self._base, self._base / "mlruns"]
-        if isinstance(self._destination, Path):
-            tops.append(self._destination)
-        for count in range(min(_TAIL_MOST, len(path.parts) - 1), _TAIL - 1, -1):
-            yield from (top.joinpath(*path.parts[-count:]) for top in tops)
+    def _tops(self, parts: tuple[str, ...]) -> list[Path]:
+        """Return where runs of an experiment may be: where the store says, and beside it.
+
+        Parameters
+        ----------
+        parts
+            Of the path that the store says.
+        """
+        if parts not in self._known:
+            near = [self._base, self._base / "mlruns"]
+            if isinstance(self._destination, Path):
+                near.append(self._destination)
+            candidates = [self._base.joinpath(*parts)]  # the path itself, if it is absolute
+            for count in range(min(_ENDS, len(parts) - 1), 0, -1):
+                candidates += [top.joinpath(*parts[-count:]) for top in near]
+            self._known[parts] = [path for path in candidates if path.is_dir()]
+        return self._known[parts]
 
     def _served(self, uri: str, owner: str) -> Root | None:
         relative = PurePosixPath(unquote(urlsplit(uri).path).lstrip("/"))
@@ -162,10 +178,14 @@ class Places:
 
     def tell_absent(self) -> None:
         """Tell of how many runs and models no files were found, and why."""
+        if not self._found:  # else they came along, and these have none
+            for home, count in self._gone.items():
+                self._absent[f"{home} is not here, nor are they beside the store"] = count
         for why, count in self._absent.items():
             what = "1 run or model" if count == 1 else f"{count} runs and models"
             self._tell(f"The files of {what}, if they had any, were left out: {why}.")
         self._absent.clear()
+        self._gone.clear()
 
 
 def _has_files(path: Path) -> bool:
