@@ -31,10 +31,10 @@ def merge_command(ctx: click.Context, sources: tuple[Path, ...], *, dry_run: boo
         *(
             text
             for source, report in zip(sources, reports, strict=True)
-            for text in _lines(f"{source}{note}", report)
+            for text in report_lines(f"{source}{note}", report)
         ),
     )
-    ctx.exit(_status(*reports))
+    ctx.exit(report_status(*reports))
 
 
 @click.command("export", cls=Command)
@@ -47,11 +47,11 @@ def export_command(
 ) -> None:
     """Bring RUNS, their children and all they refer to into the database OUT."""
     report = open_client().export(run_names, path, experiment_names=experiments)
-    answer({"path": str(path), **asdict(report)}, *_lines(str(path), report))
-    ctx.exit(_status(report))
+    answer({"path": str(path), **asdict(report)}, *report_lines(str(path), report))
+    ctx.exit(report_status(report))
 
 
-def _lines(where: str, report: MergeReport) -> list[str]:
+def report_lines(where: str, report: MergeReport) -> list[str]:
     """Return what was brought over."""
     from nbtrack.htmlview import clip, format_count, format_size
 
@@ -68,7 +68,7 @@ def _lines(where: str, report: MergeReport) -> list[str]:
     return [clip(text, 500) for text in (*lines, *report.conflicts)]
 
 
-def _status(*reports: MergeReport) -> int:
+def report_status(*reports: MergeReport) -> int:
     """Say what was left out; return the status: 1 if something was."""
     from nbtrack.htmlview import clip
 
