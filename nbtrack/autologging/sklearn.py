@@ -143,7 +143,7 @@ class _Call(ABC):
     _start: float = 0.0
 
     def __post_init__(self) -> None:
-        self.recording = Recording(self.tracker)
+        self.recording = Recording(self.tracker, "sklearn")
 
     def begin(self) -> None:
         kind = type(self.estimator)

@@ -205,7 +205,7 @@ def test_only_those_asked_for(monkeypatch):
 
 @pytest.mark.parametrize(
     ("version", "on"),
-    [("1.3.9", False), ("0.24", False), ("1.4.0", True), ("1.4.dev0", True), ("2.0rc1", True)],
+    [("1.3.9", False), ("0.24", False), ("1.4.0", True), ("1.4.dev0", True), ("2.0rc1", False)],
 )
 def test_versions(monkeypatch, version, on):
     import sklearn
@@ -241,6 +241,19 @@ def test_an_integration_that_cannot_be_installed(monkeypatch):
     assert tracker.runs == []
     autologging.disable()
     assert snapshot() == before
+
+
+def test_a_run_may_have_a_parent(client, monkeypatch):
+    from nbtrack.autologging.tracker import FluentTracker
+    from nbtrack.tracking import location
+
+    monkeypatch.setattr(location, "_chosen", [client.path])
+    parent = FluentTracker().begin_run("Search")
+    child = FluentTracker().begin_run("Candidate", parent=parent)
+    info = client.get_run(child.run_id).info
+    assert (info.parent_run_id, info.experiment_name) == (parent.run_id, "Default")
+    for run in (child, parent):
+        run.end()
 
 
 def test_the_table_is_complete():

@@ -48,6 +48,7 @@ def test_fit_is_a_run(tracker):
     assert run.params["C"] == "0.5"
     assert set(run.params) == set(model.get_params())
     assert run.tags == {
+        "mlflow.autologging": "sklearn",
         "estimator_name": "LogisticRegression",
         "estimator_class": "sklearn.linear_model._logistic.LogisticRegression",
     }
