@@ -86,7 +86,7 @@ def receive(
     name = f"{session}-{secrets.token_hex(8)}"
     path = places.incoming(database, name)
     try:
-        with _created(path) as file:
+        with _created(database, path) as file:
             digest, size = _copy(head, stream, file, encoding)
             stored_bytes = file.tell()
     except BaseException:
@@ -118,9 +118,10 @@ def _sample(stream: BinaryIO, head: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def _created(path: Path) -> Iterator[BinaryIO]:
+def _created(database: Path, path: Path) -> Iterator[BinaryIO]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        places.make_folder(database)
+        path.parent.mkdir(exist_ok=True)
         file = path.open("xb", buffering=0)
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -204,7 +205,7 @@ def put_content(conn: Connection, content: Content) -> str:
 def _settle(database: Path, content: Content) -> None:
     """Bring a file into its place, also if a transaction did so that was rolled back."""
     path = places.file_beside(database, content.digest, content.encoding)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     try:
         places.incoming(database, content.incoming).replace(path)
     except FileNotFoundError:

@@ -40,8 +40,7 @@ def only_one(database: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        path = places.folder(database) / "uploading.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = places.make_folder(database) / "uploading.lock"
         with path.open("ab") as file:
             if not _lock(file.fileno()):
                 yield False

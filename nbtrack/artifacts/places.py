@@ -43,6 +43,20 @@ def folder(database: Path) -> Path:
     return Path(f"{os.path.realpath(database)}-blobs")
 
 
+def make_folder(database: Path) -> Path:
+    """Make the folder beside a database, no more open than the file itself; return it."""
+    place = folder(database)
+    if not place.is_dir():
+        place.mkdir(mode=folder_mode(database), exist_ok=True)
+    return place
+
+
+def folder_mode(database: Path) -> int:
+    """Return who may do what in the folder beside a database: those who may with the file."""
+    mode = database.stat().st_mode & 0o777 if database.exists() else 0o777
+    return mode | (mode & 0o444) >> 2  # who may read may enter
+
+
 def file_name(digest: str, encoding: str) -> str:
     """Return the name of a content in its place.
 
@@ -108,10 +122,11 @@ def file_limit() -> int:
 
 def place_beside(conn: Connection) -> int:
     """Return the number of the place beside the database, which is made if it is not there."""
-    return _place(conn, BESIDE)
+    return put_place(conn, BESIDE)
 
 
-def _place(conn: Connection, uri: str) -> int:
+def put_place(conn: Connection, uri: str) -> int:
+    """Return the number of a place, which is made if it is not there."""
     conn.execute("INSERT OR IGNORE INTO blob_places (uri) VALUES (?)", (uri,))
     (place,) = conn.execute("SELECT place_id FROM blob_places WHERE uri = ?", (uri,)).fetchone()
     return int(place)
@@ -142,7 +157,7 @@ def send(conn: Connection, digest: str, run_id: str) -> bool:
         return False
     own = (uri for (uri,) in conn.execute("SELECT uri FROM blob_places") if is_own(uri))
     uri = next((uri for uri in own if uri.rpartition("/")[0] == location), None)
-    place = _place(conn, uri or f"{location}/nbtrack-{secrets.token_hex(16)}")
+    place = put_place(conn, uri or f"{location}/nbtrack-{secrets.token_hex(16)}")
     changed = conn.execute(
         "UPDATE blobs SET next_place_id = ? WHERE digest = ? AND next_place_id IS NULL"
         " AND place_id = (SELECT place_id FROM blob_places WHERE uri = ?)",

@@ -98,7 +98,8 @@ def _to_file(conn: Connection, stored: Iterator[bytes], digest: str, blob: Row) 
     path = places.incoming(database, name)
     room = 0
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        places.make_folder(database)
+        path.parent.mkdir(exist_ok=True)
         with path.open("xb") as file:
 
             def keep(piece: bytes) -> None:
