@@ -9,21 +9,18 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 from nbtrack.artifacts import places
 
-_threads = threading.Lock()
-
-
-def _after_fork_in_child() -> None:
-    global _threads  # noqa: PLW0603 - the thread that held it is not in the child
-    _threads = threading.Lock()
+_threads: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)  # by database's folder
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    # The threads that held them are not in the child.
+    os.register_at_fork(after_in_child=_threads.clear)
 
 
 @contextlib.contextmanager
@@ -35,17 +32,15 @@ def only_one(database: Path) -> Iterator[bool]:
     OSError
         The file of the lock cannot be made.
     """
-    threads = _threads  # the same one is released, also after a fork
+    folder = places.make_folder(database)
+    threads = _threads[folder]  # the same one is released, also after a fork
     if not threads.acquire(blocking=False):
         yield False
         return
     try:
-        path = places.make_folder(database) / "uploading.lock"
-        with path.open("ab") as file:
-            if not _lock(file.fileno()):
-                yield False
-                return
-            yield True  # closing the file gives the lock back
+        with (folder / "uploading.lock").open("ab") as file:
+            # Closing the file gives the lock back.
+            yield _lock(file.fileno())
     finally:
         threads.release()
 

@@ -105,11 +105,13 @@ class Uploads:
             The database cannot be read or written.
         """
         self._sink.flush()
-        if not self.database.exists() or not self._waiting():
+        if not self.database.exists():
             return 0
+        waits = bool(self._waiting())
         with self._changed:
             before = self._failures
-            self.stir()
+            if waits:
+                self.stir()
             self._changed.wait_for(
                 lambda: self._thread is None or self._failures > before, timeout=timeout
             )
@@ -159,27 +161,28 @@ class Uploads:
             for digest, encoding, place_id, uri in self._waiting():
                 if uri in failed:
                     continue
-                try:
-                    with only_one(self.database) as is_alone:
-                        if not is_alone:
-                            return _Outcome.BUSY
-                        self._bring(digest, encoding, place_id, uri)
-                except (NbtrackError, OSError) as error:
-                    failed.add(uri)
-                    if not self._is_over:
-                        self._tell(uri, error)
-        except NbtrackError:  # the database's trouble, which its writer tells
+                with only_one(self.database) as is_alone:
+                    if not is_alone:
+                        return _Outcome.BUSY
+                    if (digest, encoding, place_id, uri) not in self._waiting():
+                        continue  # another process has done it
+                    try:
+                        self._bring(digest, encoding, uri)
+                    except (NbtrackError, OSError) as error:
+                        failed.add(uri)
+                        if not self._is_over:
+                            self._tell(uri, error)
+                        continue
+                    self._sink.call(records.Arrived(digest, place_id))
+                    self._sink.call(records.DropFile(digest, encoding))
+        except (NbtrackError, OSError):  # the database's trouble, which its writer tells
             return _Outcome.FAILED
         return _Outcome.FAILED if failed else _Outcome.DONE
 
-    def _bring(self, digest: str, encoding: str, place_id: int, uri: str) -> None:
-        if (digest, encoding, place_id, uri) not in self._waiting():
-            return  # another process has done it
+    def _bring(self, digest: str, encoding: str, uri: str) -> None:
         source = places.file_beside(self.database, digest, encoding)
         target = f"{uri}/{places.file_name(digest, encoding)}"
         fsspec.write(target, source, stop=lambda: self._is_over)
-        self._sink.call(records.Arrived(digest, place_id))
-        self._sink.call(records.DropFile(digest, encoding))
 
     def _tell(self, uri: str, error: Exception) -> None:
         what = error.message if isinstance(error, NbtrackError) else f"{error}."
