@@ -90,7 +90,8 @@ def receive(
             digest, size = _copy(head, stream, file, encoding)
             stored_bytes = file.tell()
     except BaseException:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the folder may be what cannot be written
+            path.unlink()
         raise
     return Content(digest, size, encoding, stored_bytes, incoming=name, is_file=size > limit)
 

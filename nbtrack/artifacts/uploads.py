@@ -26,6 +26,7 @@ from nbtrack.errors import NbtrackError
 
 EXIT_TIMEOUT_S = 10.0
 """How long the end of a process waits for what it is bringing."""
+_FLUSH_S = 2.0  # of these, for what was logged last
 _RETRY_S = (1.0, 300.0)  # first and longest wait between tries
 _BUSY_S = 0.5  # to the next look whether another process is done
 
@@ -118,7 +119,10 @@ class Uploads:
         return len(self._waiting())
 
     def end(self, timeout: float) -> None:
-        """Wait a while for what is being brought, then stop: the process ends."""
+        """Wait a while for what is to be brought, then stop: the process ends."""
+        # What cannot be written now is told by the writer, and brought by the next process.
+        with contextlib.suppress(NbtrackError):
+            self._sink.flush(min(timeout, _FLUSH_S))
         with self._changed:
             self._changed.wait_for(lambda: self._thread is None or self._rests, timeout=timeout)
             self._is_over = True

@@ -6,6 +6,7 @@ in the file, or beside it. Nothing here refers to a place of the other one.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -107,14 +108,14 @@ def _to_file(conn: Connection, stored: Iterator[bytes], digest: str, blob: Row) 
                 room += file.write(piece)
 
             _verify(stored, keep, digest, blob)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise StoreError(
-            f"The content {digest} cannot be kept in {path.parent}: {error.strerror}.",
-            hint="Free some space on the disk, and merge again.",
-        ) from error
-    except BaseException:
-        path.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # the folder may be what cannot be written
+            path.unlink()
+        if isinstance(error, OSError):
+            raise StoreError(
+                f"The content {digest} cannot be kept in {path.parent}: {error.strerror}.",
+                hint="Free some space on the disk, and merge again.",
+            ) from error
         raise
     content = Content(
         digest, blob["size_bytes"], blob["encoding"], room, incoming=name, is_file=True
