@@ -45,7 +45,7 @@ def usable(location: str) -> str:
     if scheme in _READ_ONLY | _WORDS_OF_MLFLOW or "::" in location:
         return ""
     if scheme != "file":
-        return location.rstrip("/")
+        return scheme + location[len(scheme) :].rstrip("/")
     path = _path(location)
     return path.as_uri() if path.is_absolute() else ""
 
@@ -72,7 +72,11 @@ def check_address(location: str) -> str:
     ('file:///mnt/big', 'file:///mnt/big')
     """
     scheme = scheme_of(location)
-    if any(ord(char) < ord(" ") for char in location) or "::" in location or not location.strip():
+    if (
+        any(ord(char) < ord(" ") for char in location)
+        or "::" in location
+        or not location.removeprefix(f"{scheme}:").strip(" /")
+    ):
         raise InvalidParameterError(f"{location!r} is no address for artifacts.", hint=_EXAMPLE)
     if scheme in _READ_ONLY | _WORDS_OF_MLFLOW:
         raise InvalidParameterError(

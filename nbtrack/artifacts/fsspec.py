@@ -52,9 +52,12 @@ def write(uri: str, source: Path, *, stop: Callable[[], bool]) -> None:
         return
     with _translated(uri):
         fs, path = _file_system(uri)
-        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         block = max(_BLOCK, size // _MOST_BLOCKS)
-        target = fs.open(path, "wb", block_size=block)
+        try:
+            target = fs.open(path, "wb", block_size=block)
+        except FileNotFoundError:  # where there are folders; elsewhere this would make a bucket
+            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            target = fs.open(path, "wb", block_size=block)
         try:
             with source.open("rb") as file:
                 while piece := file.read(CHUNK):

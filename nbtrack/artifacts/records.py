@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -47,21 +47,26 @@ class PutFiles(Loggable):
 
 @dataclass(frozen=True, slots=True)
 class PutContent(Loggable):
-    """A file of a run whose content waits beside the database."""
+    """A file of a run whose content waits beside the database, if it is long."""
 
     run_id: str
     path: str
     content: Content
 
+    @property
+    def blobs(self) -> Sequence[bytes]:
+        """What is stored of a short content."""
+        return () if self.content.data is None else (self.content.data,)
+
     def pack(self) -> Fields:
         """Return the packed form."""
-        return [self.run_id, self.path, *astuple(self.content)]
+        return [self.run_id, self.path, *astuple(replace(self.content, data=None))]
 
     @classmethod
-    def unpack(cls, fields: Fields, blobs: Sequence[bytes] = ()) -> Self:
+    def unpack(cls, fields: Fields, blobs: Sequence[bytes]) -> Self:
         """Return the record that was packed."""
         run_id, path, *content = fields
-        return cls(run_id, path, Content(*content))
+        return cls(run_id, path, replace(Content(*content), data=blobs[0] if blobs else None))
 
     def apply(self, conn: Connection) -> None:
         """Write it."""

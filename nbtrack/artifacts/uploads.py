@@ -26,7 +26,6 @@ from nbtrack.errors import NbtrackError
 
 EXIT_TIMEOUT_S = 10.0
 """How long the end of a process waits for what it is bringing."""
-_FLUSH_S = 2.0  # of these, for what was logged last
 _RETRY_S = (1.0, 300.0)  # first and longest wait between tries
 _BUSY_S = 0.5  # to the next look whether another process is done
 
@@ -86,10 +85,12 @@ class Uploads:
                 return
             self._is_stirred = True
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="nbtrack-uploads", daemon=True
-                )
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="nbtrack-uploads", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the process ends: the next one brings it
+                    return
+                self._thread = thread
             self._changed.notify_all()
 
     def wait(self, timeout: float | None = None) -> int:
@@ -120,11 +121,15 @@ class Uploads:
 
     def end(self, timeout: float) -> None:
         """Wait a while for what is to be brought, then stop: the process ends."""
+        deadline = time.monotonic() + timeout
         # What cannot be written now is told by the writer, and brought by the next process.
         with contextlib.suppress(NbtrackError):
-            self._sink.flush(min(timeout, _FLUSH_S))
+            self._sink.flush(timeout)
         with self._changed:
-            self._changed.wait_for(lambda: self._thread is None or self._rests, timeout=timeout)
+            self._changed.wait_for(
+                lambda: self._thread is None or self._rests,
+                timeout=max(0.0, deadline - time.monotonic()),
+            )
             self._is_over = True
             self._changed.notify_all()
 

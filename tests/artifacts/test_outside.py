@@ -26,6 +26,7 @@ from nbtrack.errors import (
     IntegrityError,
     InvalidParameterError,
     MissingPackageError,
+    NbtrackError,
     NotFoundError,
     StoreError,
 )
@@ -247,10 +248,31 @@ def test_a_stream_that_fails_leaves_nothing(client: Client) -> None:
     assert beside(client) == []
 
 
-def test_a_record_comes_back_from_its_packed_form() -> None:
-    content = Content("sha256:0", 3, "raw", 3, incoming="x-" + "0" * 16, is_file=True)
+@pytest.mark.parametrize(
+    "content",
+    [
+        Content("sha256:0", 3, "raw", 3, incoming="x-" + "0" * 16, is_file=True),
+        Content("sha256:0", 3, "raw", 3, data=b"123"),
+    ],
+)
+def test_a_record_comes_back_from_its_packed_form(content: Content) -> None:
     record = PutContent("r", "a/b", content)
-    assert PutContent.unpack(json.loads(json.dumps(record.pack()))) == record
+    assert PutContent.unpack(json.loads(json.dumps(record.pack())), record.blobs) == record
+
+
+def test_a_file_that_gets_shorter_while_it_is_read(
+    client: Client, noise: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.artifact_file_mb = 1
+    run = client.start_run()
+
+    def late(stream: Any, *args: Any, **options: Any) -> Content:
+        noise.write_bytes(b"short")
+        return receive(stream, *args, **options)
+
+    monkeypatch.setattr("nbtrack.artifacts.sqlite.receive", late)
+    client.log_artifact(run.run_id, noise)
+    assert client.workspace.artifacts.read(run.run_id, "noise.bin") == b"short"
 
 
 @pytest.mark.parametrize(
@@ -326,6 +348,7 @@ def test_paths_of_a_run_that_another_process_began(client: Client, script: Any) 
         ("s3://me:secret@bucket/x", InvalidParameterError, "a password"),
         ("gs://bucket/x", MissingPackageError, "gcsfs"),
         (" ", InvalidParameterError, "no address"),
+        ("s3://", InvalidParameterError, "no address"),
         ("s3://a\nb", InvalidParameterError, "no address"),
     ],
 )
@@ -454,6 +477,12 @@ def test_a_partial_upload_is_never_taken_for_whole(bucket: str, noise: Path) -> 
     assert fsspec.names(f"{bucket}/a") == []
     with pytest.raises(NotFoundError):
         list(fsspec.read(uri))
+
+
+def test_a_bucket_that_is_not_there_is_not_made(bucket: str, noise: Path) -> None:
+    with pytest.raises(NbtrackError):
+        fsspec.write(f"{bucket}-typo/a/b", noise, stop=lambda: False)
+    assert fsspec.length(f"{bucket}-typo/a/b") is None
 
 
 def test_a_long_file_at_s3_comes_in_parts(bucket: str, tmp_path: Path) -> None:
