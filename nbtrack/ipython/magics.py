@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 
-from nbtrack import autolog
+from nbtrack import autologging
 from nbtrack.errors import InvalidParameterError, NbtrackError
 from nbtrack.tracking.location import current_path
 
@@ -206,7 +206,7 @@ def _status(_arguments: argparse.Namespace) -> Shown:
     rows = [["database", f"{path} ({size})"]]
     rows += [
         [name, f"tracked ({state.version})" if state.installed else f"off: {state.reason}"]
-        for name, state in autolog.status().items()
+        for name, state in autologging.status().items()
     ]
     header = ["what", "state"]
     return Shown(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from traitlets import TraitError
 
-from nbtrack import autolog
-from nbtrack.autolog.tracker import FluentTracker
+from nbtrack import autologging
+from nbtrack.autologging.tracker import FluentTracker
 from nbtrack.db import check_file
 from nbtrack.errors import NbtrackError
 from nbtrack.ipython.card import CardDeck
@@ -57,11 +57,11 @@ class Extension:
         # The cell that loads us had no pre_run_cell of ours.
         sources = getattr(self._shell.history_manager, "input_hist_raw", [""])
         cells.begin_cell(str(sources[-1]), self._execution_count(True), _cell_id(self._shell))
-        autolog.enable(FluentTracker())
+        autologging.enable(FluentTracker())
 
     def unload(self) -> None:
         """Take everything out, and store what is still queued."""
-        autolog.disable()
+        autologging.disable()
         events.unsubscribe(self._deck.run_changed)
         self._deck.end_cell()
         cells.end_cell("ok")
@@ -158,7 +158,7 @@ def _greeting() -> str:
 
 def _library_names() -> list[str]:
     titles = {"sklearn": "scikit-learn"}
-    return [titles[name] for name in autolog.status() if name in titles]
+    return [titles[name] for name in autologging.status() if name in titles]
 
 
 def _short(path: os.PathLike[str]) -> str:

@@ -37,7 +37,7 @@ class Hook:
 
     Examples
     --------
-    >>> from nbtrack.autolog.patching import Hook
+    >>> from nbtrack.autologging.patching import Hook
     >>> class Greeter:
     ...     def greet(self):
     ...         return "hello"
@@ -97,7 +97,7 @@ class Patches:
     Examples
     --------
     >>> from types import SimpleNamespace
-    >>> from nbtrack.autolog.patching import Patches
+    >>> from nbtrack.autologging.patching import Patches
     >>> owner, patches = SimpleNamespace(greet="hello"), Patches()
     >>> patches.attribute(owner, "greet", "good evening")
     >>> patches.restore()

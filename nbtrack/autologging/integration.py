@@ -4,23 +4,27 @@ An integration translates what one library does into the verbs of a run, `Tracke
 module with a function ``install(module, patches)``, which is called with each of the library's
 modules named in the table as soon as the user has imported it; nbtrack imports none itself.
 
-Adding a library: ``autolog/<library>.py``, one row in `TABLE`, one smallest fit for the tests.
+Adding a library: ``autologging/<library>.py``, one row in `TABLE`, one smallest fit for the tests.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from types import ModuleType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from nbtrack.autolog import scope
-from nbtrack.autolog.patching import ImportWatcher, Patches
+from nbtrack.autologging import scope
+from nbtrack.autologging.patching import ImportWatcher, Patches
 from nbtrack.errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from nbtrack.media import Plot
+    from nbtrack.models import Snapshot
 
 
 class TrackedRun(Protocol):
@@ -36,6 +40,18 @@ class TrackedRun(Protocol):
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Keep one point of each metric; allowed after `end`, too."""
 
+    def log_history(
+        self,
+        key: str,
+        values: Sequence[float],
+        steps: Sequence[int] | None = None,
+        timestamps: Sequence[int] | None = None,
+    ) -> None:
+        """Keep many points of one metric; steps count from 0, timestamps are now by default."""
+
+    def log_plot(self, plot: Plot) -> None:
+        """Keep a small table to be drawn, as ``plots/<name>.json``."""
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags."""
 
@@ -45,6 +61,9 @@ class TrackedRun(Protocol):
     def log_model(self, model: object, flavor: str) -> None:
         """Keep the model as it is now."""
 
+    def log_state(self, snapshot: Snapshot, artifact_path: str = "model") -> None:
+        """Keep a model that is bytes already; one with the same path takes its place."""
+
     def end(self, status: str, error: str | None = None) -> None:
         """End the run as ``FINISHED``, ``FAILED`` or ``KILLED``."""
 
@@ -52,8 +71,8 @@ class TrackedRun(Protocol):
 class Tracker(Protocol):
     """Where runs come from."""
 
-    def begin_run(self, name_hint: str) -> TrackedRun:
-        """Begin a run; may raise."""
+    def begin_run(self, name_hint: str, *, parent: TrackedRun | None = None) -> TrackedRun:
+        """Begin a run, perhaps as a part of another one; may raise."""
 
     def active_run(self) -> TrackedRun | None:
         """Return the run that the user has started, if any: calls are logged into it."""
@@ -98,13 +117,13 @@ class Status:
 
 
 TABLE = (
-    Integration("joblib", "joblib", "1.2", ("joblib.parallel",), "nbtrack.autolog.joblib"),
+    Integration("joblib", "joblib", "1.2", ("joblib.parallel",), "nbtrack.autologging.joblib"),
     Integration(
         "sklearn",
         "sklearn",
         "1.4",
         ("sklearn.base", "sklearn.metrics", "sklearn.model_selection"),
-        "nbtrack.autolog.sklearn",
+        "nbtrack.autologging.sklearn",
     ),
 )
 
@@ -144,7 +163,7 @@ def enable(tracker: Tracker, *names: str) -> None:
 
     Examples
     --------
-    >>> from nbtrack.autolog import disable, enable, status
+    >>> from nbtrack.autologging import disable, enable, status
     >>> from nbtrack.testing.fakes import FakeTracker
     >>> enable(FakeTracker(), "joblib")
     >>> status()["sklearn"].reason

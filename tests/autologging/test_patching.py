@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbtrack.autolog.patching import Hook, ImportWatcher, Patches
+from nbtrack.autologging.patching import Hook, ImportWatcher, Patches
 
 
 def louder(greet):
