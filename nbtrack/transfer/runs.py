@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbtrack.artifacts.digest import check_path
+from nbtrack.artifacts.records import put_path
 from nbtrack.db import Connection
 from nbtrack.errors import IntegrityError
 from nbtrack.transfer import around
@@ -159,11 +160,7 @@ def _put_artifact(
     if size is not None:
         report.files += 1
         report.bytes += size
-    conn.execute(
-        "INSERT INTO artifacts (run_id, path, digest) VALUES (?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET digest = excluded.digest",
-        (run_id, check_path(path), digest),
-    )
+    put_path(conn, run_id, path, digest)
 
 
 # ----------------------------------------------------------------------------- one that is here
