@@ -46,7 +46,7 @@ IMPORTED_BY_NOBODY = "testing"
 
 # Outside package -> the files that may import it.
 FENCES = {
-    "sqlite3": r"db\.py|migrations\.py|\w+/sqlite\.py",
+    "sqlite3": r"db\.py|migrations\.py|(\w+/)+sqlite\.py",
     "sqlite_utils": r"db\.py|migrations\.py|\w+/sqlite\.py",
     "IPython": r"ipython/.*",
     "ipykernel": r"ipython/.*",

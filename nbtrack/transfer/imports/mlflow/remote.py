@@ -1,0 +1,70 @@
+"""Files at addresses of fsspec's: S3 and others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
+
+from nbtrack.errors import StoreError
+from nbtrack.transfer.imports.base import ForeignFile
+
+
+class RemoteRoot:
+    """A folder at an address of fsspec's.
+
+    Raises
+    ------
+    StoreError
+        fsspec, or what it needs for this address, is not installed.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        try:
+            from fsspec.core import url_to_fs
+
+            self._files, self._path = url_to_fs(address)
+        except (ImportError, ValueError) as error:
+            raise StoreError(
+                f"{address} cannot be read: {error}.",
+                hint="Install fsspec and what it needs for such addresses, for example s3fs.",
+            ) from error
+
+    def _asked(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        try:
+            return call(*args, **options)
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # each kind of store has errors of its own
+            raise StoreError(f"{self._address} cannot be read: {error}.") from error
+
+    def names(self) -> set[str]:
+        """Return what is right below it."""
+        try:
+            found = self._asked(self._files.ls, self._path, detail=False)
+        except FileNotFoundError:
+            return set()
+        return {PurePosixPath(name).name for name in found}
+
+    def files(self) -> Iterator[ForeignFile]:
+        """Yield all files below it."""
+        try:
+            found = self._asked(self._files.find, self._path, detail=True)
+        except FileNotFoundError:
+            return
+        top = self._path.rstrip("/") + "/"
+        for name, facts in sorted(found.items()):
+            if name.startswith(top):
+                yield ForeignFile(name.removeprefix(top), self._opener(name), facts.get("size"))
+
+    def _opener(self, name: str) -> Callable[[], BinaryIO]:
+        return lambda: self._asked(self._files.open, name, "rb")
+
+    def read(self, path: str, limit: int) -> bytes | None:
+        """Return the bytes of a file; None if it is not there."""
+        try:
+            with self._opener(f"{self._path.rstrip('/')}/{path}")() as file:
+                return file.read(limit)
+        except FileNotFoundError:
+            return None
