@@ -19,6 +19,7 @@ from nbtrack.transfer.checks import check_id, check_times
 from nbtrack.transfer.exports.folder import Folder, file_keys, opened, read_yaml
 from nbtrack.transfer.exports.mlruns_models import export_model
 from nbtrack.transfer.exports.mlruns_run import RunExport
+from nbtrack.transfer.merge import UNFIT
 from nbtrack.transfer.report import MergeReport
 from nbtrack.transfer.sqlite import Row, Source
 from nbtrack.transfer.sqlite import opened as source_opened
@@ -85,16 +86,20 @@ def export_mlruns(
             try:
                 exporting = RunExport(source, target, report, run, chosen)
                 exporting.write(places.of(run["experiment_id"], run_id))
-            except NbtrackError as error:
-                report.problems.append(f"The run {run_id} was left out: {error.message}")
+            except (NbtrackError, *UNFIT) as error:
+                report.problems.append(f"The run {run_id} was left out: {_why(error)}")
         if progress is not None:
             progress(len(chosen), len(chosen))
         for (name,) in list(source.rows("SELECT name FROM registered_models ORDER BY name")):
             try:
                 export_model(source, target, report, name, chosen)
-            except NbtrackError as error:
-                report.problems.append(f"The model {name!r} was left out: {error.message}")
+            except (NbtrackError, *UNFIT) as error:
+                report.problems.append(f"The model {name!r} was left out: {_why(error)}")
     return report
+
+
+def _why(error: Exception) -> str:
+    return error.message if isinstance(error, NbtrackError) else f"{error}."
 
 
 def _check_folder(folder: Path) -> None:

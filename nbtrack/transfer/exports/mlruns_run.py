@@ -251,7 +251,7 @@ class RunExport:
         return {
             "model_id": model_id,
             "experiment_id": experiment_id,
-            "name": model["name"] or model["artifact_path"],
+            "name": self._name(model),
             "artifact_location": (place / "artifacts").as_uri(),
             "creation_timestamp": created,
             "last_updated_timestamp": model["last_updated_ms"] or created,
@@ -261,6 +261,15 @@ class RunExport:
             "status_message": None,
             "lifecycle_stage": "active",
         }
+
+    def _name(self, model: Row) -> str:
+        """Return a model's name: MLflow has one for it and for its place in the run."""
+        name, path = str(model["name"]), str(model["artifact_path"])
+        if name and path == f"models/{model['model_id']}":  # its place if the name was taken
+            return name
+        if name not in ("", path):
+            self._tell(f"the name {name!r} of the model {path!r}")
+        return path
 
     def _points_of(self, model_id: str) -> dict[str, list[str]]:
         """Return the lines of a model's metrics by their keys, of all runs that are exported."""

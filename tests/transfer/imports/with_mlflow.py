@@ -116,7 +116,7 @@ def big(uri: str, runs: str, points: str) -> None:
         metrics = [
             Metric(
                 keys[i % len(keys)],
-                math.nan if i % 97 == 96 else math.sin(number * 1000 + i),  # noqa: PLR2004
+                math.nan if i % 97 == 96 else math.sin(number * 1000 + i),
                 start + i * 17 + i % 5,
                 i // len(keys),
             )
