@@ -43,9 +43,7 @@ def copy_blob(source: Source, conn: Connection, digest: str, *, dry_run: bool) -
     """
     if conn.execute("SELECT 1 FROM blobs WHERE digest = ?", (digest,)).fetchone():
         return None
-    blob = source.row(_BLOB, (digest,))
-    if blob is None or blob["encoding"] not in {RAW, ZSTD} or (blob["longest"] or 0) > CHUNK:
-        raise _damaged(digest, "it is not stored as nbtrack does")
+    blob = _blob(source, digest)
     room = int((blob["stored"] if blob["place_id"] is None else blob["stored_bytes"]) or 0)
     if dry_run:
         conn.execute(
@@ -57,6 +55,32 @@ def copy_blob(source: Source, conn: Connection, digest: str, *, dry_run: bool) -
     if blob["size_bytes"] > places.file_limit():
         return _to_file(conn, stored, digest, blob)
     return _to_table(conn, stored, digest, blob)
+
+
+def read_blob(source: Source, digest: str) -> Iterator[bytes]:
+    """Yield a content in pieces; the last one only if all of it is what the digest says.
+
+    Raises
+    ------
+    IntegrityError
+        The source does not have it, or not as its digest says.
+    StoreError
+        It cannot be reached.
+    """
+    blob = _blob(source, digest)
+    yield from _decoded(_stored(source, digest, blob), digest, blob)
+
+
+def _blob(source: Source, digest: str) -> Row:
+    blob = source.row(_BLOB, (digest,))
+    if blob is None or blob["encoding"] not in {RAW, ZSTD} or (blob["longest"] or 0) > CHUNK:
+        raise _damaged(digest, "it is not stored as nbtrack does")
+    return blob
+
+
+def _decoded(stored: Iterator[bytes], digest: str, blob: Row) -> Iterator[bytes]:
+    what = f"content {digest} of the source"
+    return decoded(stored, blob["encoding"], blob["size_bytes"], digest, what)
 
 
 def _stored(source: Source, digest: str, blob: Row) -> Iterator[bytes]:
@@ -132,9 +156,7 @@ def _verify(stored: Iterator[bytes], keep: Callable[[bytes], Any], digest: str, 
             keep(piece)
             yield piece
 
-    for _ in decoded(
-        kept(), blob["encoding"], blob["size_bytes"], digest, f"content {digest} of the source"
-    ):
+    for _ in _decoded(kept(), digest, blob):
         pass
 
 

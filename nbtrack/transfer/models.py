@@ -96,7 +96,7 @@ class _Bringing:
         changed = self._bring_model()
         numbers: dict[int, int] = {}
         for version in versions:
-            _check(version)
+            check_version(version)
             found = self.conn.execute(
                 "SELECT version FROM model_versions WHERE name = ? AND run_id IS ? AND source = ?"
                 " AND creation_timestamp = ?",
@@ -247,7 +247,14 @@ class _Bringing:
         return added
 
 
-def _check(version: Row) -> None:
+def check_version(version: Row) -> None:
+    """Refuse a version that could not be read afterwards.
+
+    Raises
+    ------
+    IntegrityError
+        It says what it has.
+    """
     check_times(version["creation_timestamp"], version["last_updated_timestamp"])
     check_word(version["current_stage"], STAGES)
     check_word(version["status"], VERSION_STATUSES)

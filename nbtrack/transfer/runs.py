@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbtrack.artifacts.digest import check_path
 from nbtrack.artifacts.records import put_path
 from nbtrack.db import Connection
 from nbtrack.errors import IntegrityError

@@ -93,7 +93,7 @@ def describe(path: Path, run_id: str) -> None:
     """Add all that can be said of a run's model."""
     execute(
         path,
-        "UPDATE models SET name = 'forest', model_type = 'classifier', last_updated_ms = 5",
+        "UPDATE models SET name = 'model', model_type = 'classifier', last_updated_ms = 5",
         *(
             f"INSERT INTO {table} SELECT model_id, '{key}', 'of it' FROM models"
             f" WHERE run_id = '{run_id}'"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nbtrack.artifacts.digest import sha256
-from nbtrack.artifacts.sqlite import put_blob
+from nbtrack.artifacts.incoming import put_blob
 from nbtrack.db import Connection
 
 _PIECE = 2**20

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
@@ -56,14 +57,39 @@ def _open_tensorboard(path: Path, options: Options) -> Archive:
     return TensorBoardArchive(path, experiment_name=options.experiment_name)
 
 
+def _is_csv(path: Path) -> bool:
+    from nbtrack.transfer.imports.csv import is_csv
+
+    return is_csv(path)
+
+
+def _open_csv(kind: Literal["runs", "history"] | None) -> Callable[[Path, Options], Archive]:
+    def opened(path: Path, options: Options) -> Archive:
+        from nbtrack.transfer.imports.csv import CsvArchive
+
+        return CsvArchive(path, experiment_name=options.experiment_name, kind=kind)
+
+    return opened
+
+
+def _never(path: Path) -> bool:
+    return False
+
+
 READERS = {
     "mlflow.db": Reader(_is_mlflow_database, _open_mlflow_database),
     "mlruns": Reader(_is_mlruns, _open_mlruns),
     "tensorboard": Reader(_is_tensorboard, _open_tensorboard),
+    "csv": Reader(_is_csv, _open_csv(None)),
+    # Where looking at the columns would be wrong.
+    "csv-runs": Reader(_never, _open_csv("runs")),
+    "csv-history": Reader(_never, _open_csv("history")),
 }
 """The kinds of archives, by name, in the order in which they are tried."""
 
-_KINDS = "an MLflow folder mlruns, an MLflow database mlflow.db or a TensorBoard log folder"
+_KINDS = (
+    "an MLflow folder mlruns, an MLflow database mlflow.db, a TensorBoard log folder or a CSV file"
+)
 
 
 def open_archive(
