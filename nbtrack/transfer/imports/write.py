@@ -8,13 +8,16 @@ and some megabytes of files.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from nbtrack.artifacts.digest import check_path
+from nbtrack.artifacts.incoming import Content, put_content, receive
 from nbtrack.db import Connection, DatabaseError, Reader, translated
 from nbtrack.errors import IntegrityError, NbtrackError
 from nbtrack.transfer import around
@@ -25,7 +28,6 @@ from nbtrack.transfer.imports.base import (
     ForeignModel,
     ForeignRun,
 )
-from nbtrack.transfer.imports.contents import Content, digest_of, put_content, receive
 from nbtrack.transfer.imports.sqlite import Staging
 from nbtrack.transfer.imports.stage import stage_experiment, stage_file, stage_model, stage_run
 from nbtrack.transfer.merge import UNFIT, Bring, Target, bring_things, rehearse_things
@@ -36,6 +38,7 @@ from nbtrack.transfer.sqlite import Source
 
 _BATCH_S = 0.5
 _BATCH_RUNS = 200
+_PIECE = 2**20
 _WAITING_BYTES = 32 * 2**20
 _BROKEN = (NbtrackError, DatabaseError, OSError, *UNFIT)
 _EXPERIMENT = "name, lifecycle_stage, creation_time, last_update_time, artifact_location"
@@ -50,6 +53,7 @@ def import_archive(
     target_path: Path,
     *,
     user_id: str,
+    session_id: str,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> MergeReport:
@@ -61,8 +65,8 @@ def import_archive(
         What is read.
     target, target_path
         The writer of the database, and where it is.
-    user_id
-        Who does so.
+    user_id, session_id
+        Who does so, and in which session: until it ends, what it has taken in is not cleaned up.
     dry_run
         Only find out what would be done.
     progress
@@ -75,7 +79,9 @@ def import_archive(
     """
     with closing(Staging()) as staging:
         reader = Reader(target_path)
-        importing = _Importing(archive, staging, target, target_path, user_id, dry_run, reader)
+        importing = _Importing(
+            archive, staging, target, target_path, user_id, session_id, dry_run, reader
+        )
         importing.bring_experiments()
         importing.bring_runs(progress or (lambda done, total: None))
         importing.bring_models()
@@ -120,6 +126,7 @@ class _Importing:
     target: Target
     target_path: Path
     user_id: str
+    session_id: str
     dry_run: bool
     reader: Reader
     report: MergeReport = field(default_factory=MergeReport)
@@ -227,16 +234,16 @@ class _Importing:
         """Return the digest of a file's content, which waits in the batch if it is new."""
         if self.dry_run or file.path in known:
             with file.open() as stream:
-                digest, size = digest_of(stream)
+                digest, size = _digest(stream)
             if self.dry_run:
                 batch.found[digest] = size
                 return digest
             if digest == known[file.path]:
                 return digest
         with file.open() as stream:
-            content = receive(stream, self.target_path)
+            content = receive(stream, self.target_path, session=self.session_id)
         batch.contents.append(content)
-        batch.waiting += content.size_bytes
+        batch.waiting += len(content.data or b"")
         return content.digest
 
     def _known_files(self, run_id: str) -> dict[str, str]:
@@ -302,6 +309,15 @@ class _Importing:
         except _BROKEN as error:
             why = error.message if isinstance(error, NbtrackError) else f"{error}."
             self.report.problems.append(f"{what} was left out: {why}")
+
+
+def _digest(stream: BinaryIO) -> tuple[str, int]:
+    """Return the digest of a stream, and its length, and keep nothing of it."""
+    found, size = hashlib.sha256(), 0
+    while piece := stream.read(_PIECE):
+        found.update(piece)
+        size += len(piece)
+    return f"sha256:{found.hexdigest()}", size
 
 
 def _has_content(conn: Connection, digest: str) -> bool:
