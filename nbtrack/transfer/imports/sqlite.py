@@ -121,11 +121,10 @@ def _open(path: Path) -> sqlite3.Connection:
 def is_database(path: Path, tables: set[str]) -> bool:
     """Return whether a file is an SQLite database that has some tables."""
     try:
-        with closing(_open(path)) as conn:
-            found = conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-    except (StoreError, sqlite3.Error):
+        with closing(Database(path)) as found:
+            return tables <= found.tables.keys()
+    except StoreError:
         return False
-    return tables <= {name for (name,) in found}
 
 
 class Staging:

@@ -21,6 +21,7 @@ class RemoteRoot:
 
     def __init__(self, address: str) -> None:
         self._address = address
+        self._names: set[str] | None = None
         try:
             from fsspec.core import url_to_fs
 
@@ -40,12 +41,14 @@ class RemoteRoot:
             raise StoreError(f"{self._address} cannot be read: {error}.") from error
 
     def names(self) -> set[str]:
-        """Return what is right below it."""
-        try:
-            found = self._asked(self._files.ls, self._path, detail=False)
-        except FileNotFoundError:
-            return set()
-        return {PurePosixPath(name).name for name in found}
+        """Return what is right below it: none if it is not there."""
+        if self._names is None:
+            try:
+                found = self._asked(self._files.ls, self._path, detail=False)
+            except FileNotFoundError:
+                found = []
+            self._names = {PurePosixPath(name).name for name in found}
+        return self._names
 
     def files(self) -> Iterator[ForeignFile]:
         """Yield all files below it."""
