@@ -19,7 +19,7 @@ from typing import BinaryIO
 from nbtrack.artifacts.digest import check_path
 from nbtrack.artifacts.incoming import Content, put_content, receive
 from nbtrack.db import Connection, DatabaseError, Reader, translated
-from nbtrack.errors import IntegrityError, NbtrackError
+from nbtrack.errors import IntegrityError, NbtrackError, StoreError
 from nbtrack.transfer import around
 from nbtrack.transfer.imports.base import (
     Archive,
@@ -129,6 +129,7 @@ class _Importing:
     session_id: str
     dry_run: bool
     reader: Reader
+    target_failed: bool = False
     report: MergeReport = field(default_factory=MergeReport)
     counted: set[str] = field(default_factory=set)  # contents that a rehearsal has found
     numbers: dict[str, int] = field(default_factory=dict)  # of experiments, in the staging database
@@ -155,6 +156,7 @@ class _Importing:
         while batch := self._next_batch(runs):
             done += batch
             progress(min(done, total), total)
+        progress(total, total)  # some could not be read
 
     def _next_batch(self, runs: Iterator[ForeignRun]) -> int:
         """Stage some runs and bring them over; return how many."""
@@ -227,8 +229,8 @@ class _Importing:
                 if known is None:
                     known = self._known_files(run.run_id)
                 stage_file(batch.conn, run.run_id, file.path, self._take(batch, file, known))
-                if batch.waiting > _WAITING_BYTES:
-                    self._put_contents(batch)
+            if batch.waiting > _WAITING_BYTES:
+                self._put_contents(batch)
 
     def _take(self, batch: _Batch, file: ForeignFile, known: Mapping[str, str]) -> str:
         """Return the digest of a file's content, which waits in the batch if it is new."""
@@ -240,7 +242,7 @@ class _Importing:
                 return digest
             if digest == known[file.path]:
                 return digest
-        with file.open() as stream:
+        with file.open() as stream, self._of_target():
             content = receive(stream, self.target_path, session=self.session_id)
         batch.contents.append(content)
         batch.waiting += len(content.data or b"")
@@ -254,7 +256,8 @@ class _Importing:
 
     def _put_contents(self, batch: _Batch) -> None:
         if batch.contents:
-            files, size = self.target.call(_PutContents(tuple(batch.contents)))
+            with self._of_target():
+                files, size = self.target.call(_PutContents(tuple(batch.contents)))
             self.report.files += files
             self.report.bytes += size
             batch.contents.clear()
@@ -302,11 +305,22 @@ class _Importing:
             yield source
 
     @contextmanager
+    def _of_target(self) -> Iterator[None]:
+        """Let what fails on the side of the database end the import."""
+        try:
+            yield
+        except StoreError:
+            self.target_failed = True
+            raise
+
+    @contextmanager
     def _told(self, what: str) -> Iterator[None]:
         """Note what cannot be brought over; it does not keep the rest away."""
         try:
             yield
         except _BROKEN as error:
+            if self.target_failed:
+                raise
             why = error.message if isinstance(error, NbtrackError) else f"{error}."
             self.report.problems.append(f"{what} was left out: {why}")
 

@@ -90,21 +90,24 @@ class MlflowDatabase:
         self.label = f"the MLflow database {path}"
         self.problems: list[str] = []
         self._db = Database(path)
-        self._tables = self._db.tables
         self._indexed: dict[tuple[str, str], str] = {}
         self._places = Places(path.parent, options.artifacts_destination, self.problems.append)
         self._models = Models(self.problems.append)
-        self._names = {
-            row["experiment_id"]: of_workspace(text(row["name"]), row["workspace"])
-            for row in self._rows("experiments", ("experiment_id", "name", "workspace"))
-        }
         self._only = options.experiment_name
-        if self._only is not None and self._only not in self._names.values():
+        try:
+            self._tables = self._db.tables
+            self._names = {
+                row["experiment_id"]: of_workspace(text(row["name"]), row["workspace"])
+                for row in self._rows("experiments", ("experiment_id", "name", "workspace"))
+            }
+            if self._only is not None and self._only not in self._names.values():
+                raise InvalidParameterError(
+                    f"There is no experiment {self._only!r} in {path}.",
+                    hint=f"It has: {', '.join(map(repr, list(self._names.values())[:10]))}.",
+                )
+        except BaseException:
             self.close()
-            raise InvalidParameterError(
-                f"There is no experiment {self._only!r} in {path}.",
-                hint=f"It has: {', '.join(map(repr, list(self._names.values())[:10]))}.",
-            )
+            raise
 
     def close(self) -> None:
         """Let the file go."""
