@@ -7,7 +7,8 @@ from dataclasses import asdict
 import click
 
 from nbtrack.cli.base import Command, answer, open_client, progress
-from nbtrack.cli.transfer import report_lines, report_status
+from nbtrack.cli.completion import complete_experiment
+from nbtrack.cli.transfer import fail_for, report_lines
 
 
 @click.command("import", cls=Command)
@@ -22,16 +23,17 @@ from nbtrack.cli.transfer import report_lines, report_status
     metavar="DIR",
     help="Where that server kept files; default: mlartifacts beside the source.",
 )
-@click.option("--format", "kind", help="mlruns, mlflow.db, tensorboard ...; default: by looking.")
+@click.option(
+    "--format", "kind", help="mlruns, mlflow.db, tensorboard, csv ...; default: by looking."
+)
 @click.option(
     "--experiment",
     metavar="NAME",
+    shell_complete=complete_experiment,
     help="The experiment for runs that have none; of MLflow's stores, the only one to bring.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.pass_context
 def import_command(
-    ctx: click.Context,
     source: str | None,
     *,
     backend_store_uri: str | None,
@@ -42,13 +44,13 @@ def import_command(
 ) -> None:
     """Bring all that MLflow or another tool has in SOURCE into this one; again changes nothing.
 
-    SOURCE is a folder mlruns, a file mlflow.db or a folder of TensorBoard's.
+    SOURCE is a folder mlruns, a file mlflow.db, a folder of TensorBoard's or a CSV file.
     """
     if (source is None) == (backend_store_uri is None):
         raise click.UsageError("Name one source: SOURCE or --backend-store-uri.")
     place = source or backend_store_uri or ""
     client = open_client(make=not dry_run)
-    with progress(f"Importing {place}", unit="run") as show:
+    with progress("import", "") as show:
         report = client.import_runs(
             place,
             artifacts_destination=artifacts_destination,
@@ -62,4 +64,4 @@ def import_command(
         {"source": place, "dry_run": dry_run, **asdict(report)},
         *report_lines(f"{place}{note}", report),
     )
-    ctx.exit(report_status(report))
+    fail_for(report.problems)
