@@ -249,6 +249,7 @@ def _write(root: Path, file: str, text: str) -> None:
         pytest.param("ipython/a.py", "import anywidget", id="anywidget"),
         pytest.param("report/a.py", "import click", id="click"),
         pytest.param("report/a.py", "def f():\n  import uvicorn", id="uvicorn"),
+        pytest.param("artifacts/a.py", "def f():\n  import fsspec.core", id="fsspec"),
         pytest.param("autologging/torch.py", "def f():\n  import sklearn", id="sklearn elsewhere"),
         pytest.param("autologging/sklearn.py", "import sklearn.base", id="sklearn at module level"),
         pytest.param("autologging/sklearn.py", "class A:\n  import sklearn", id="in a class body"),

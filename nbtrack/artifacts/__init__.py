@@ -7,11 +7,12 @@ clients, and are looked up there when they are used.
 from nbtrack._lazy import attach
 from nbtrack.artifacts.base import ArtifactStore
 from nbtrack.artifacts.digest import sha256, tree_digest
-from nbtrack.artifacts.records import PutContent, PutFiles
+from nbtrack.artifacts.records import Agree, PutContent, PutFiles
 from nbtrack.artifacts.sqlite import SqliteArtifacts
 from nbtrack.artifacts.uploads import Uploads
 
 __all__ = [
+    "Agree",
     "ArtifactStore",
     "PutContent",
     "PutFiles",

@@ -52,7 +52,7 @@ def _lock(file: int) -> bool:
         return _lock_on_windows(file)
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):  # as the system says that somebody has it
         return False
     return True
 

@@ -144,6 +144,22 @@ def is_own(uri: str) -> bool:
     return bool(_OWN.fullmatch(uri)) and not uri.startswith(SHARED)
 
 
+def agree(conn: Connection, location: str) -> int:
+    """Return the place of this database's own at an address, which is made if it is not there.
+
+    An experiment's location counts only where there is one: a database that is merged, or an
+    archive of MLflow's, may name any address, and what is logged later would go there.
+    """
+    return _own(conn, location) or put_place(conn, f"{location}/nbtrack-{secrets.token_hex(16)}")
+
+
+def _own(conn: Connection, location: str) -> int | None:
+    for place_id, uri in conn.execute("SELECT place_id, uri FROM blob_places"):
+        if is_own(uri) and uri.rpartition("/")[0] == location:
+            return int(place_id)
+    return None
+
+
 def send(conn: Connection, digest: str, run_id: str) -> bool:
     """Note that a content that is beside the database is to be brought where its run says.
 
@@ -152,12 +168,9 @@ def send(conn: Connection, digest: str, run_id: str) -> bool:
     bool
         Whether it is on its way.
     """
-    location = _location(conn, run_id)
-    if not location:
+    place = _place_for(conn, run_id)
+    if place is None:
         return False
-    own = (uri for (uri,) in conn.execute("SELECT uri FROM blob_places") if is_own(uri))
-    uri = next((uri for uri in own if uri.rpartition("/")[0] == location), None)
-    place = put_place(conn, uri or f"{location}/nbtrack-{secrets.token_hex(16)}")
     changed = conn.execute(
         "UPDATE blobs SET next_place_id = ? WHERE digest = ? AND next_place_id IS NULL"
         " AND place_id = (SELECT place_id FROM blob_places WHERE uri = ?)",
@@ -166,20 +179,21 @@ def send(conn: Connection, digest: str, run_id: str) -> bool:
     return changed.rowcount > 0
 
 
-def _location(conn: Connection, run_id: str) -> str:
-    """Return the address for what a run keeps: its experiment's, or that of the settings."""
+def _place_for(conn: Connection, run_id: str) -> int | None:
+    """Return the place for what a run keeps: its experiment's, or that of the settings."""
     row = conn.execute(
         "SELECT artifact_location FROM runs JOIN experiments USING (experiment_id)"
         " WHERE run_id = ?",
         (run_id,),
     ).fetchone()
-    location = usable(row[0]) if row and row[0] else ""
-    if location:
-        return location
+    place = _own(conn, usable(row[0])) if row and row[0] else None
+    if place is not None:
+        return place
     try:
-        return settings.artifact_location
+        location = settings.artifact_location
     except NbtrackError:  # of the environment; told when the database is opened
-        return ""
+        return None
+    return agree(conn, location) if location else None
 
 
 def read_stored(uri: str, database: Path, digest: str, encoding: str) -> Iterator[bytes]:

@@ -90,6 +90,17 @@ def put_path(conn: Connection, run_id: str, path: str, digest: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Agree:
+    """Contents may be brought to an address: somebody has named it, here and now."""
+
+    location: str
+
+    def apply(self, conn: Connection) -> None:
+        """Note it."""
+        places.agree(conn, self.location)
+
+
+@dataclass(frozen=True, slots=True)
 class Arrived:
     """A content has been brought where it was to go."""
 

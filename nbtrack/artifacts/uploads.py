@@ -184,7 +184,10 @@ class Uploads:
                         continue
                     self._sink.call(records.Arrived(digest, place_id))
                     self._sink.call(records.DropFile(digest, encoding))
-        except (NbtrackError, OSError):  # the database's trouble, which its writer tells
+        except NbtrackError:  # the database's trouble, which its writer tells
+            return _Outcome.FAILED
+        except OSError as error:  # of the lock: a file system that has none, say
+            self._tell("their address", error)
             return _Outcome.FAILED
         return _Outcome.FAILED if failed else _Outcome.DONE
 

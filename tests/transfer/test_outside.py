@@ -91,6 +91,20 @@ def test_merge_to_an_address(client: Client, far: Client) -> None:
 
 
 @pytest.mark.parametrize("far", ["beside"], indirect=True)
+def test_what_another_file_names_is_no_place_for_ours(client: Client, far: Client) -> None:
+    """It may name any address, and what is logged later would go there."""
+    settings.artifact_file_mb = 0
+    far.create_experiment("trap", artifact_location="memory://theirs")
+    client.merge(far.path)
+    experiment = client.get_experiment_by_name("trap")
+    assert experiment is not None
+    assert experiment.artifact_location == "memory://theirs"
+    client.start_run(experiment_name="trap").log_text("mine", "a.txt")
+    assert client.upload_artifacts() == 0
+    assert set(place(client.path)) == {"beside"}
+
+
+@pytest.mark.parametrize("far", ["beside"], indirect=True)
 @pytest.mark.parametrize("limit", [0, 100])
 @pytest.mark.parametrize("change", ["gone", "other", "longer", "no digest", "claims less"])
 def test_what_is_damaged_there_does_not_come(

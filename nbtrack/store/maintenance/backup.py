@@ -122,10 +122,10 @@ def _copy_contents(
         if progress is not None:
             progress(done, total)
     copy.execute("UPDATE blobs SET next_place_id = NULL")
-    copy.execute(
-        "UPDATE blob_places SET uri = ? || uri WHERE uri <> ? AND substr(uri, 1, ?) <> ?",
-        (places.SHARED, places.BESIDE, len(places.SHARED), places.SHARED),
-    )
+    for (uri,) in copy.execute("SELECT uri FROM blob_places").fetchall():
+        if places.is_own(uri):
+            copy.execute("UPDATE blob_places SET uri = ? WHERE uri = ?", (places.SHARED + uri, uri))
+            places.agree(copy, uri.rpartition("/")[0])
 
 
 def _follow(conn: Connection, copy: Connection, digest: str) -> None:

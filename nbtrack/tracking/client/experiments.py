@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nbtrack.addresses import check_address
+from nbtrack.artifacts import Agree
 from nbtrack.errors import InvalidParameterError
 from nbtrack.settings import Settings, settings
 from nbtrack.tracking.client.base import ClientBase
@@ -50,9 +51,12 @@ class Experiments(ClientBase):
             fsspec, or its package for the location, is not installed.
         """
         location = check_address(str(artifact_location)) if artifact_location else ""
-        return self._workspace.store.create_experiment(
+        made = self._workspace.store.create_experiment(
             check_name(name), artifact_location=location, tags=to_texts(tags or {})
         )
+        if location:
+            self._workspace.writer.call(Agree(location))
+        return made
 
     def get_experiment(self, experiment_id: str) -> Experiment:
         """Return an experiment, in the trash or not.

@@ -192,6 +192,7 @@ def test_a_damaged_content_is_found(filled: Client, change: Any, said: str) -> N
 def test_a_copy_has_what_is_beside_and_reads_what_is_elsewhere(
     filled: Client, where: str, tmp_path: Path
 ) -> None:
+    filled.create_experiment("placed", artifact_location=str(tmp_path / "far"))
     lost = places.file_beside(filled.path, "sha256:" + "ab" * 32, "raw")
     lost.parent.mkdir(parents=True, exist_ok=True)
     lost.write_bytes(b"nobody's")
@@ -204,9 +205,14 @@ def test_a_copy_has_what_is_beside_and_reads_what_is_elsewhere(
     copy = Client(target)
     run_id = copy.get_run("stays").info.run_id
     assert copy.workspace.artifacts.read(run_id, "noise.bin") == NOISE
-    with copy.start_run("new") as run:
+    settings.artifact_location = ""
+    with copy.start_run("new", experiment_name="placed") as run:
         run.log_text("new", "a.txt")
     assert copy.upload_artifacts() == 0
+    query = "SELECT uri FROM blobs JOIN blob_places USING (place_id) WHERE digest = '{}'"
+    (uri,) = ask(target, query.format(sha256(b"new")))
+    assert uri.startswith((tmp_path / "far").as_uri())  # and in a folder of its own
+    assert uri not in ask(filled.path, "SELECT uri FROM blob_places")
     copy.delete_run("goes")
     copy.gc()
     assert filled.check() == []  # it has taken nothing away
