@@ -87,6 +87,7 @@ class Imports(ClientBase):
                 self._workspace.writer,
                 self.path,
                 user_id=self._workspace.session.user_id,
+                session_id=self._workspace.session.session_id,
                 dry_run=dry_run,
                 progress=progress,
             )

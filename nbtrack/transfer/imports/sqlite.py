@@ -7,6 +7,7 @@ that is too much.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,6 +39,8 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._log = path.with_name(f"{path.name}-wal")
+        self._had_log = self._log.exists()
         self._conn = _open(path)
 
     @property
@@ -76,19 +79,25 @@ class Database:
             self._conn.execute(sql)
 
     def close(self) -> None:
-        """Let the file go."""
+        """Let the file go; a log that was made for reading it goes, too."""
         self._conn.close()
+        if self._log.exists() and not self._had_log:
+            # Who may write, and writes nothing, and is the last one, takes the empty log away.
+            with contextlib.suppress(sqlite3.Error), closing(_connect(self.path, "rw")) as conn:
+                conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    name = quote(os.fsencode(path))
+    return sqlite3.connect(
+        f"file:{name}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+    )
 
 
 def _open(path: Path) -> sqlite3.Connection:
     # Immutable: read-only media, where nobody writes, have no room for a log's index.
     for options in ("", "&immutable=1"):
-        conn = sqlite3.connect(
-            f"file:{quote(os.fsencode(path))}?mode=ro{options}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+        conn = _connect(path, f"ro{options}")
         try:
             conn.execute("PRAGMA trusted_schema = OFF")  # it may call nothing but plain functions
             conn.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
@@ -112,11 +121,10 @@ def _open(path: Path) -> sqlite3.Connection:
 def is_database(path: Path, tables: set[str]) -> bool:
     """Return whether a file is an SQLite database that has some tables."""
     try:
-        with closing(_open(path)) as conn:
-            found = conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-    except (StoreError, sqlite3.Error):
+        with closing(Database(path)) as found:
+            return tables <= found.tables.keys()
+    except StoreError:
         return False
-    return tables <= {name for (name,) in found}
 
 
 class Staging:

@@ -8,15 +8,18 @@ and some megabytes of files.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from nbtrack.artifacts.digest import check_path
+from nbtrack.artifacts.incoming import Content, put_content, receive
 from nbtrack.db import Connection, DatabaseError, Reader, translated
-from nbtrack.errors import IntegrityError, NbtrackError
+from nbtrack.errors import IntegrityError, NbtrackError, StoreError
 from nbtrack.transfer import around
 from nbtrack.transfer.imports.base import (
     Archive,
@@ -25,7 +28,6 @@ from nbtrack.transfer.imports.base import (
     ForeignModel,
     ForeignRun,
 )
-from nbtrack.transfer.imports.contents import Content, digest_of, put_content, receive
 from nbtrack.transfer.imports.sqlite import Staging
 from nbtrack.transfer.imports.stage import stage_experiment, stage_file, stage_model, stage_run
 from nbtrack.transfer.merge import UNFIT, Bring, Target, bring_things, rehearse_things
@@ -36,6 +38,7 @@ from nbtrack.transfer.sqlite import Source
 
 _BATCH_S = 0.5
 _BATCH_RUNS = 200
+_PIECE = 2**20
 _WAITING_BYTES = 32 * 2**20
 _BROKEN = (NbtrackError, DatabaseError, OSError, *UNFIT)
 _EXPERIMENT = "name, lifecycle_stage, creation_time, last_update_time, artifact_location"
@@ -50,6 +53,7 @@ def import_archive(
     target_path: Path,
     *,
     user_id: str,
+    session_id: str,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> MergeReport:
@@ -61,8 +65,8 @@ def import_archive(
         What is read.
     target, target_path
         The writer of the database, and where it is.
-    user_id
-        Who does so.
+    user_id, session_id
+        Who does so, and in which session: until it ends, what it has taken in is not cleaned up.
     dry_run
         Only find out what would be done.
     progress
@@ -75,7 +79,9 @@ def import_archive(
     """
     with closing(Staging()) as staging:
         reader = Reader(target_path)
-        importing = _Importing(archive, staging, target, target_path, user_id, dry_run, reader)
+        importing = _Importing(
+            archive, staging, target, target_path, user_id, session_id, dry_run, reader
+        )
         importing.bring_experiments()
         importing.bring_runs(progress or (lambda done, total: None))
         importing.bring_models()
@@ -120,8 +126,10 @@ class _Importing:
     target: Target
     target_path: Path
     user_id: str
+    session_id: str
     dry_run: bool
     reader: Reader
+    target_failed: bool = False
     report: MergeReport = field(default_factory=MergeReport)
     counted: set[str] = field(default_factory=set)  # contents that a rehearsal has found
     numbers: dict[str, int] = field(default_factory=dict)  # of experiments, in the staging database
@@ -148,6 +156,7 @@ class _Importing:
         while batch := self._next_batch(runs):
             done += batch
             progress(min(done, total), total)
+        progress(total, total)  # some could not be read
 
     def _next_batch(self, runs: Iterator[ForeignRun]) -> int:
         """Stage some runs and bring them over; return how many."""
@@ -220,23 +229,23 @@ class _Importing:
                 if known is None:
                     known = self._known_files(run.run_id)
                 stage_file(batch.conn, run.run_id, file.path, self._take(batch, file, known))
-                if batch.waiting > _WAITING_BYTES:
-                    self._put_contents(batch)
+            if batch.waiting > _WAITING_BYTES:
+                self._put_contents(batch)
 
     def _take(self, batch: _Batch, file: ForeignFile, known: Mapping[str, str]) -> str:
         """Return the digest of a file's content, which waits in the batch if it is new."""
         if self.dry_run or file.path in known:
             with file.open() as stream:
-                digest, size = digest_of(stream)
+                digest, size = _digest(stream)
             if self.dry_run:
                 batch.found[digest] = size
                 return digest
             if digest == known[file.path]:
                 return digest
-        with file.open() as stream:
-            content = receive(stream, self.target_path)
+        with file.open() as stream, self._of_target():
+            content = receive(stream, self.target_path, session=self.session_id)
         batch.contents.append(content)
-        batch.waiting += content.size_bytes
+        batch.waiting += len(content.data or b"")
         return content.digest
 
     def _known_files(self, run_id: str) -> dict[str, str]:
@@ -247,7 +256,8 @@ class _Importing:
 
     def _put_contents(self, batch: _Batch) -> None:
         if batch.contents:
-            files, size = self.target.call(_PutContents(tuple(batch.contents)))
+            with self._of_target():
+                files, size = self.target.call(_PutContents(tuple(batch.contents)))
             self.report.files += files
             self.report.bytes += size
             batch.contents.clear()
@@ -295,13 +305,33 @@ class _Importing:
             yield source
 
     @contextmanager
+    def _of_target(self) -> Iterator[None]:
+        """Let what fails on the side of the database end the import."""
+        try:
+            yield
+        except StoreError:
+            self.target_failed = True
+            raise
+
+    @contextmanager
     def _told(self, what: str) -> Iterator[None]:
         """Note what cannot be brought over; it does not keep the rest away."""
         try:
             yield
         except _BROKEN as error:
+            if self.target_failed:
+                raise
             why = error.message if isinstance(error, NbtrackError) else f"{error}."
             self.report.problems.append(f"{what} was left out: {why}")
+
+
+def _digest(stream: BinaryIO) -> tuple[str, int]:
+    """Return the digest of a stream, and its length, and keep nothing of it."""
+    found, size = hashlib.sha256(), 0
+    while piece := stream.read(_PIECE):
+        found.update(piece)
+        size += len(piece)
+    return f"sha256:{found.hexdigest()}", size
 
 
 def _has_content(conn: Connection, digest: str) -> bool:

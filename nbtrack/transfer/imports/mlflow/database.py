@@ -12,19 +12,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbtrack.errors import InvalidParameterError, NbtrackError
+from nbtrack.errors import InvalidParameterError
 from nbtrack.transfer.imports.base import (
     ForeignExperiment,
     ForeignModel,
     ForeignRun,
     ForeignSeries,
-    ForeignVersion,
     ModelUse,
     Options,
 )
 from nbtrack.transfer.imports.mlflow.models import Logged, Models, run_of_model, with_message
 from nbtrack.transfer.imports.mlflow.places import Places
-from nbtrack.transfer.imports.mlflow.registry import IS_PROMPT, REMOVED, foreign_version
+from nbtrack.transfer.imports.mlflow.registry import BROKEN, DatabaseModels
+from nbtrack.transfer.imports.mlflow.tables import Tables
 from nbtrack.transfer.imports.mlflow.words import (
     LOCATION_TAG,
     dataset_input,
@@ -41,10 +41,9 @@ from nbtrack.transfer.imports.sqlite import Database
 from nbtrack.types import DatasetInput, Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    pass
 
 _POINTS = 65_536  # read at once
-_BROKEN = (NbtrackError, ValueError, TypeError, OverflowError)
 
 LEFT_OUT = {
     "trace_info": "traces",
@@ -90,77 +89,27 @@ class MlflowDatabase:
         self.label = f"the MLflow database {path}"
         self.problems: list[str] = []
         self._db = Database(path)
-        self._tables = self._db.tables
-        self._indexed: dict[tuple[str, str], str] = {}
         self._places = Places(path.parent, options.artifacts_destination, self.problems.append)
         self._models = Models(self.problems.append)
-        self._names = {
-            row["experiment_id"]: of_workspace(text(row["name"]), row["workspace"])
-            for row in self._rows("experiments", ("experiment_id", "name", "workspace"))
-        }
         self._only = options.experiment_name
-        if self._only is not None and self._only not in self._names.values():
+        try:
+            self._tables = Tables(self._db)
+            self._names = {
+                row["experiment_id"]: of_workspace(text(row["name"]), row["workspace"])
+                for row in self._tables.rows("experiments", ("experiment_id", "name", "workspace"))
+            }
+            if self._only is not None and self._only not in self._names.values():
+                raise InvalidParameterError(
+                    f"There is no experiment {self._only!r} in {path}.",
+                    hint=f"It has: {', '.join(map(repr, list(self._names.values())[:10]))}.",
+                )
+        except BaseException:
             self.close()
-            raise InvalidParameterError(
-                f"There is no experiment {self._only!r} in {path}.",
-                hint=f"It has: {', '.join(map(repr, list(self._names.values())[:10]))}.",
-            )
+            raise
 
     def close(self) -> None:
         """Let the file go."""
         self._db.close()
-
-    # ------------------------------------------------------------------ rows
-
-    def _rows(
-        self, table: str, columns: Sequence[str], where: str = "", args: Sequence[Any] = ()
-    ) -> Iterator[dict[str, Any]]:
-        """Yield rows as dicts; what a table of another time does not have is None."""
-        if table in self._tables:
-            sql = f"SELECT {self._selected(table, columns)} FROM {table} t {where}"
-            for row in self._db.rows(sql, args):
-                yield dict(zip(columns, row, strict=True))
-
-    def _selected(self, table: str, columns: Sequence[str]) -> str:
-        there = self._tables[table]
-        return ", ".join(f"t.{name}" if name in there else "NULL" for name in columns)
-
-    def _of(self, table: str, column: str) -> str:
-        """Return what follows FROM to find the rows of a table by a column, in their order.
-
-        Tables of old have no index for it: one is made, which goes with the connection.
-        """
-        if (table, column) not in self._indexed:
-            first = "SELECT 1 FROM pragma_index_list(?) l, pragma_index_info(l.name) c"
-            first += " WHERE c.seqno = 0 AND c.name = ?"
-            if next(self._db.rows(first, (table, column)), None):
-                self._indexed[table, column] = f"{table} t WHERE t.{column} = ?"
-            else:
-                name = f"by_{table}_{column}"
-                self._db.run(
-                    f"CREATE TEMP TABLE {name} AS SELECT {column} AS owner, rowid AS place"
-                    f" FROM {table}"
-                )
-                self._db.run(f"CREATE INDEX temp.index_{name} ON {name} (owner, place)")
-                self._indexed[table, column] = (
-                    f"temp.{name} b CROSS JOIN {table} t ON t.rowid = b.place WHERE b.owner = ?"
-                )
-        return self._indexed[table, column]
-
-    def _owned(
-        self, table: str, column: str, owner: Any, columns: Sequence[str]
-    ) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a table that belong to something, in the order of their coming."""
-        if table in self._tables:
-            sql = f"SELECT {self._selected(table, columns)} FROM {self._of(table, column)}"
-            for row in self._db.rows(f"{sql} ORDER BY t.rowid", (owner,)):
-                yield dict(zip(columns, row, strict=True))
-
-    def _pairs(
-        self, table: str, column: str, owner: Any, names: tuple[str, str] = ("key", "value")
-    ) -> dict[str, str]:
-        rows = self._owned(table, column, owner, names)
-        return {text(row[names[0]]): text(row[names[1]]) for row in rows}
 
     def _wanted(self, experiment_id: Any) -> bool:
         return self._only is None or self._names.get(experiment_id) == self._only
@@ -176,11 +125,11 @@ class MlflowDatabase:
             "creation_time",
             "last_update_time",
         )
-        for row in self._rows("experiments", columns, "ORDER BY t.experiment_id"):
+        for row in self._tables.rows("experiments", columns, "ORDER BY t.experiment_id"):
             number = row["experiment_id"]
             if not self._wanted(number):
                 continue
-            tags = self._pairs("experiment_tags", "experiment_id", number)
+            tags = self._tables.pairs("experiment_tags", "experiment_id", number)
             with_location = {LOCATION_TAG: text(row["artifact_location"])}
             yield ForeignExperiment(
                 self._names[number],
@@ -193,8 +142,8 @@ class MlflowDatabase:
 
     def run_count(self) -> int:
         """Return how many runs there are, and models without one."""
-        runs = self._rows("runs", ("experiment_id",))
-        models = self._rows("logged_models", ("experiment_id",), self._ORPHANS)
+        runs = self._tables.rows("runs", ("experiment_id",))
+        models = self._tables.rows("logged_models", ("experiment_id",), self._ORPHANS)
         return sum(self._wanted(row["experiment_id"]) for row in itertools.chain(runs, models))
 
     _RUN = (
@@ -233,19 +182,21 @@ class MlflowDatabase:
 
     def runs(self) -> Iterator[ForeignRun]:
         """Yield the runs, and one for each logged model that has none."""
-        for row in self._rows("runs", self._RUN, "ORDER BY t.rowid"):
+        for row in self._tables.rows("runs", self._RUN, "ORDER BY t.rowid"):
             if self._wanted(row["experiment_id"]):
                 try:
                     run = self._run(row)
-                except _BROKEN as error:
+                except BROKEN as error:
                     self.problems.append(f"The run {row['run_uuid']} was left out: {error}")
                 else:
                     yield run
-        for row in self._rows("logged_models", self._MODEL, f"{self._ORPHANS} ORDER BY t.rowid"):
+        for row in self._tables.rows(
+            "logged_models", self._MODEL, f"{self._ORPHANS} ORDER BY t.rowid"
+        ):
             if self._wanted(row["experiment_id"]):
                 try:
                     run = self._made_run(self._logged(row))
-                except _BROKEN as error:
+                except BROKEN as error:
                     self.problems.append(f"The model {row['model_id']} was left out: {error}")
                 else:
                     yield run
@@ -254,11 +205,11 @@ class MlflowDatabase:
 
     def _run(self, row: Mapping[str, Any]) -> ForeignRun:
         run_id = text(row["run_uuid"])
-        tags = legacy_tags(row, self._pairs("tags", "run_uuid", run_id))
+        tags = legacy_tags(row, self._tables.pairs("tags", "run_uuid", run_id))
         root = self._places.root(text(row["artifact_uri"]), run_id)
         logged = [
             self._logged(model)
-            for model in self._owned("logged_models", "source_run_id", run_id, self._MODEL)
+            for model in self._tables.owned("logged_models", "source_run_id", run_id, self._MODEL)
             if stage(model["lifecycle_stage"]) == "active"
         ]
         placed = self._models.place(
@@ -278,7 +229,7 @@ class MlflowDatabase:
             lifecycle_stage=stage(row["lifecycle_stage"]),
             deleted_time=whole(row["deleted_time"]),
             parent_run_id=parent_of(tags),
-            params=self._pairs("params", "run_uuid", run_id),
+            params=self._tables.pairs("params", "run_uuid", run_id),
             tags=tags,
             inputs=list(self._inputs(run_id)),
             models=placed.models,
@@ -292,13 +243,13 @@ class MlflowDatabase:
     def _series(self, run_id: str) -> Iterator[ForeignSeries]:
         import numpy as np
 
-        if "metrics" not in self._tables:
+        if "metrics" not in self._tables.columns:
             return
-        of_run = self._of("metrics", "run_uuid")
+        of_run = self._tables.of("metrics", "run_uuid")
         counts = list(
             self._db.rows(f"SELECT t.key, count(*) FROM {of_run} GROUP BY 1 ORDER BY 1", (run_id,))
         )
-        there = self._tables["metrics"]
+        there = self._tables.columns["metrics"]
         value = "CASE WHEN t.is_nan THEN NULL ELSE t.value END" if "is_nan" in there else "t.value"
         step = "coalesce(t.step, 0)" if "step" in there else "0"
         # Without their keys, which would be a text for each point.
@@ -328,7 +279,7 @@ class MlflowDatabase:
             "dataset_name",
             "dataset_digest",
         )
-        for row in self._owned("logged_model_metrics", "run_id", run_id, columns):
+        for row in self._tables.owned("logged_model_metrics", "run_id", run_id, columns):
             key, value, timestamp, step, *rest = row.values()
             number = math.nan if value is None else float(value)
             yield Metric(text(key), number, int(timestamp), int(step), *rest)
@@ -343,19 +294,21 @@ class MlflowDatabase:
             "schema": "dataset_schema",
             "profile": "dataset_profile",
         }
-        for row in self._owned("inputs", "destination_id", run_id, columns):
+        for row in self._tables.owned("inputs", "destination_id", run_id, columns):
             if (row["source_type"], row["destination_type"]) != ("DATASET", "RUN"):
                 continue
-            for found in self._owned(
+            for found in self._tables.owned(
                 "datasets", "dataset_uuid", row["source_id"], tuple(names.values())
             ):
-                tags = self._pairs("input_tags", "input_uuid", row["input_uuid"], ("name", "value"))
+                tags = self._tables.pairs(
+                    "input_tags", "input_uuid", row["input_uuid"], ("name", "value")
+                )
                 yield dataset_input({to: found[of] for to, of in names.items()}, tags)
 
     def _uses(self, run_id: str) -> Iterator[ModelUse]:
         roles = {"RUN_INPUT": "input", "RUN_OUTPUT": "output"}
         columns = ("source_type", "destination_id", "step")
-        for row in self._owned("inputs", "source_id", run_id, columns):
+        for row in self._tables.owned("inputs", "source_id", run_id, columns):
             if row["source_type"] in roles:
                 yield ModelUse(
                     text(row["destination_id"]), roles[row["source_type"]], row["step"] or 0
@@ -363,7 +316,9 @@ class MlflowDatabase:
 
     def _logged(self, row: Mapping[str, Any]) -> Logged:
         model_id = text(row["model_id"])
-        tags = self._pairs("logged_model_tags", "model_id", model_id, ("tag_key", "tag_value"))
+        tags = self._tables.pairs(
+            "logged_model_tags", "model_id", model_id, ("tag_key", "tag_value")
+        )
         return Logged(
             model_id=model_id,
             name=text(row["name"]),
@@ -374,7 +329,7 @@ class MlflowDatabase:
             status=model_status(row["status"]),
             source_run_id=text(row["source_run_id"]) or None,
             experiment=self._names.get(row["experiment_id"], ""),
-            params=self._pairs(
+            params=self._tables.pairs(
                 "logged_model_params", "model_id", model_id, ("param_key", "param_value")
             ),
             tags=with_message(tags, row["status_message"]),
@@ -386,94 +341,20 @@ class MlflowDatabase:
 
     def _tell_left_out(self) -> None:
         for table, what in LEFT_OUT.items():
-            if table in self._tables:
+            if table in self._tables.columns:
                 count = next(self._db.rows(f"SELECT count(*) FROM {table}"))[0]
                 if count:
                     self.problems.append(
                         f"{count} {what} were left out: nbtrack has no place for them."
                     )
-        deleted = self._rows("logged_models", ("model_id",), "WHERE lifecycle_stage = 'deleted'")
+        deleted = self._tables.rows(
+            "logged_models", ("model_id",), "WHERE lifecycle_stage = 'deleted'"
+        )
         if count := sum(1 for _ in deleted):
             self.problems.append(
                 f"{count} logged models were left out: they are in MLflow's trash."
             )
 
-    # ------------------------------------------------------------------ registered models
-
     def registered_models(self) -> Iterator[ForeignModel]:
         """Yield the registered models."""
-        columns = ("name", "workspace", "creation_time", "last_updated_time", "description")
-        rows = list(self._rows("registered_models", columns, "ORDER BY t.name"))
-        versions = {
-            (of_workspace(row["name"], row["workspace"]), text(row["version"])): text(row["source"])
-            for row in self._rows("model_versions", ("name", "workspace", "version", "source"))
-        }
-        prompts = 0
-        for row in rows:
-            tags = self._named("registered_model_tags", row, ("key", "value"))
-            if IS_PROMPT in {text(key) for key, _ in tags}:
-                prompts += 1
-                continue
-            try:
-                model = self._registered(row, {text(k): text(v) for k, v in tags}, versions)
-            except _BROKEN as error:
-                self.problems.append(f"The model {row['name']!r} was left out: {error}")
-            else:
-                yield model
-        if prompts:
-            self.problems.append(f"{prompts} prompts were left out: nbtrack has no place for them.")
-
-    def _registered(
-        self, row: Mapping[str, Any], tags: dict[str, str], versions: Mapping[tuple[str, str], str]
-    ) -> ForeignModel:
-        name = of_workspace(text(row["name"]), row["workspace"])
-        columns = (
-            "version",
-            "creation_time",
-            "last_updated_time",
-            "description",
-            "user_id",
-            "current_stage",
-            "source",
-            "run_id",
-            "run_link",
-            "status",
-            "status_message",
-        )
-        of_versions: dict[int, dict[str, str]] = {}
-        for version, key, value in self._named(
-            "model_version_tags", row, ("version", "key", "value")
-        ):
-            of_versions.setdefault(version, {})[text(key)] = text(value)
-        found: list[ForeignVersion] = []
-        for values in self._named("model_versions", row, columns):
-            facts = dict(zip(columns, values, strict=True))
-            if facts["current_stage"] != REMOVED:
-                version = foreign_version(facts, of_versions.get(facts["version"], {}))
-                called = f"version {version.version} of the model {name!r}"
-                found.append(self._models.version(version, versions, called))
-        created = whole(row["creation_time"]) or 0
-        return ForeignModel(
-            name=name,
-            creation_timestamp=created,
-            last_updated_timestamp=whole(row["last_updated_time"]) or created,
-            description=text(row["description"]),
-            tags=tags,
-            aliases={
-                text(alias): int(version)
-                for alias, version in self._named(
-                    "registered_model_aliases", row, ("alias", "version")
-                )
-            },
-            versions=found,
-        )
-
-    def _named(
-        self, table: str, model: Mapping[str, Any], columns: Sequence[str]
-    ) -> list[tuple[Any, ...]]:
-        """Return the rows of a table that belong to a registered model."""
-        where, args = "WHERE t.name = ?", [model["name"]]
-        if "workspace" in self._tables.get(table, ()):
-            where, args = f"{where} AND t.workspace IS ?", [*args, model["workspace"]]
-        rows = self._rows(table, columns, f"{where} ORDER BY t.rowid", args)
-        return [tuple(row.values()) for row in rows]
+        return DatabaseModels(self._tables, self._models, self.problems.append).read()

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nbtrack.errors import IntegrityError, InvalidParameterError, NbtrackError
+from nbtrack.errors import IntegrityError, InvalidParameterError
 from nbtrack.transfer.imports.base import (
     ForeignExperiment,
     ForeignModel,
@@ -25,7 +25,7 @@ from nbtrack.transfer.imports.mlflow.files import folders, read_values, read_yam
 from nbtrack.transfer.imports.mlflow.models import Logged, Models, run_of_model, with_message
 from nbtrack.transfer.imports.mlflow.places import Places
 from nbtrack.transfer.imports.mlflow.points import PARTS, Lines
-from nbtrack.transfer.imports.mlflow.registry import IS_PROMPT, REMOVED, foreign_version
+from nbtrack.transfer.imports.mlflow.registry import BROKEN, IS_PROMPT, REMOVED, foreign_version
 from nbtrack.transfer.imports.mlflow.words import (
     LOCATION_TAG,
     dataset_input,
@@ -43,7 +43,7 @@ META = "meta.yaml"
 TRASH = ".trash"
 MODELS = "models"
 _NO_RUNS = {"tags", "datasets", "traces", MODELS}
-_BROKEN = (NbtrackError, OSError, ValueError, TypeError, KeyError, AttributeError)
+_BROKEN = (*BROKEN, OSError, KeyError, AttributeError)
 
 
 class MlflowFolder:

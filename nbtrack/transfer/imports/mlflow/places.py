@@ -82,6 +82,7 @@ class Places:
         self._destination = self._as_destination(destination)
         self._absent: Counter[str] = Counter()  # runs without files, by the reason
         self._gone: Counter[Path] = Counter()  # and by the place that is not here
+        self._unreachable: dict[str, str] = {}  # why, by the first parts of addresses
         self._found = 0  # folders that are there, wherever that is
         self._known: dict[tuple[str, ...], list[Path]] = {}
 
@@ -106,29 +107,42 @@ class Places:
         """
         if beside is not None and _has_files(beside):
             return LocalRoot(beside, self._tell)
-        try:
-            path = local_path(uri)
-            if path is not None:
-                # What a folder mlruns keeps itself is there, or there are no files.
-                is_own = beside is not None and path.parts[-_TAIL:] == beside.parts[-_TAIL:]
-                return None if is_own and not path.is_dir() else self._local(path, owner)
-            if urlsplit(uri).scheme == _SERVED:
-                return self._served(uri, owner)
-            return RemoteRoot(uri)
-        except (NbtrackError, ValueError, OSError) as error:
-            why = error.message if isinstance(error, NbtrackError) else f"{error}."
-            kind = uri.partition(":")[0]
-            self._absent[f"their addresses ({kind}:) cannot be read: {why}"] += 1
+        if not uri:
             return None
+        path = local_path(uri)
+        if path is not None:
+            # What a folder mlruns keeps itself is there, or there are no files.
+            is_own = beside is not None and path.parts[-_TAIL:] == beside.parts[-_TAIL:]
+            return None if is_own and not path.is_dir() else self._local(path, owner)
+        if urlsplit(uri).scheme == _SERVED:
+            return self._served(uri, owner)
+        return self._remote(uri, owner)
+
+    def _remote(self, address: str, owner: str) -> Root | None:
+        """Return the folder at an address; one that cannot be reached is asked once."""
+        if owner not in PurePosixPath(address).parts or "::" in address or ".." in address:
+            self._absent[f"{address} is no folder that MLflow makes for a run"] += 1
+            return None
+        host = "//".join(urlsplit(address)[:2])
+        if host not in self._unreachable:
+            try:
+                root = RemoteRoot(address)
+                root.names()
+            except NbtrackError as error:
+                self._unreachable[host] = error.message.rstrip(".")
+            else:
+                return root
+        self._absent[self._unreachable[host]] += 1
+        return None
 
     def _local(self, path: Path, owner: str) -> Root | None:
-        if owner not in path.parts:
+        if owner not in path.parts or ".." in path.parts:
             self._absent[f"{path} is no folder that MLflow makes for a run"] += 1
             return None
         place = path.parts.index(owner)
         for top in self._tops(path.parts[:place]):
             found = top.joinpath(*path.parts[place:])
-            if ".." not in found.parts and found.is_dir():
+            if found.is_dir() and owner in found.resolve().parts:  # else it is a link elsewhere
                 self._found += 1
                 return LocalRoot(found, self._tell)
         # A run that has no files has no folder. But where not even the place of all of them is
@@ -167,7 +181,7 @@ class Places:
                 "artifacts_destination"
             ] += 1
         elif isinstance(self._destination, str):
-            return RemoteRoot(f"{self._destination.rstrip('/')}/{relative}")
+            return self._remote(f"{self._destination.rstrip('/')}/{relative}", owner)
         else:
             folder = self._destination / relative
             if folder.is_dir():
