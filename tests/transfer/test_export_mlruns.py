@@ -23,7 +23,7 @@ from nbtrack.provenance import is_alive
 from nbtrack.tracking import Client
 from nbtrack.tracking.modelfiles import JOURNALED
 from nbtrack.transfer import MergeReport
-from nbtrack.transfer.exports import export_mlruns
+from nbtrack.transfer.exports.mlruns import export_mlruns
 from nbtrack.transfer.imports import import_archive, open_archive
 
 from .archive import content, copy, execute, fill
@@ -209,6 +209,24 @@ def test_a_hostile_database(client: Client, tmp_path: Path) -> None:
         (tmp_path / "x").rename(tmp_path / f"done-{abs(hash(harm))}")
 
 
+def test_numbers_of_experiments_that_cannot_be(client: Client, tmp_path: Path) -> None:
+    fill(client)
+    client.flush()
+    bad = copy(client.path, tmp_path / "bad.db")
+    for table in ("runs", "experiments", "experiment_tags"):
+        execute(
+            bad,
+            "PRAGMA foreign_keys = OFF",
+            f"UPDATE {table} SET experiment_id = experiment_id - 9",
+        )
+    runs = [run.info.run_id for run in client.search_runs(experiment_names=["far"])]
+    folder = tmp_path / "mlruns"
+    report = export_mlruns(bad, runs, folder, is_alive=is_alive, kinds=JOURNALED)
+    assert "The experiment 0 is not in the database" in "".join(report.problems)
+    assert (report.added, report.experiments) == (runs, ["far"])
+    assert (folder / "1" / runs[0]).exists()
+
+
 def test_links_in_the_folder_are_not_followed_out(client: Client, tmp_path: Path) -> None:
     run = client.start_run("one")
     run.log_params({"a": 1})
@@ -233,6 +251,7 @@ def test_what_is_in_the_way(client: Client, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / "letter.txt").write_text("dear")
+    (home / "models").mkdir()
     with pytest.raises(InvalidParameterError, match="something else in it"):
         export(client, [run.run_id], home)
     with pytest.raises(StoreError, match="cannot be written"):
@@ -249,7 +268,7 @@ EXPORT = """
     from pathlib import Path
     from nbtrack import Client
     from nbtrack.provenance import is_alive
-    from nbtrack.transfer.exports import export_mlruns
+    from nbtrack.transfer.exports.mlruns import export_mlruns
     client = Client(sys.argv[1])
     runs = [run.info.run_id for run in client.search_runs()]
     print("begins", flush=True)

@@ -110,9 +110,8 @@ def _check_folder(folder: Path) -> None:
             f"{folder} is no folder that runs could be exported to.", hint="Name another place."
         )
     names = [entry.name for entry in folder.iterdir()]
-    if names and not (
-        _RESERVED.intersection(names) or any((folder / name / META).is_file() for name in names)
-    ):
+    metas = (f"*/{META}", f"models/*/{META}")
+    if names and TRASH not in names and not any(any(folder.glob(meta)) for meta in metas):
         raise InvalidParameterError(
             f"The folder {folder} has something else in it, and nothing of MLflow's.",
             hint="Name a folder that is new, empty, or one of MLflow's: mlruns.",
@@ -149,7 +148,10 @@ class _Places:
         self._by_name = dict(_experiments_in(target.root))
         (target.root / TRASH).mkdir(exist_ok=True)
         if not self._by_name:  # MLflow expects one of the number 0
-            self.of(0)
+            try:
+                self.of(0)
+            except (NbtrackError, *UNFIT) as error:
+                report.problems.append(f"The experiment 0 was left out: {_why(error)}")
 
     def of(self, number: int, run_id: str | None = None) -> Path:
         """Return the folder of an experiment; or that in which a run is already.
@@ -190,8 +192,8 @@ class _Places:
         taken = {place.name for place in self._by_name.values()}
         taken |= {entry.name for entry in self._target.root.iterdir()}
         number = row["experiment_id"]
-        while str(number) in taken:
-            number = max(int(name) for name in taken if name.isdecimal()) + 1
+        while number < 0 or str(number) in taken:
+            number = max((int(name) for name in taken if name.isdecimal()), default=0) + 1
         place = self._target.root / str(number)
         # Not where it is now, but where MLflow looks for its artifacts.
         location = place.as_uri()
@@ -229,5 +231,5 @@ def _experiments_in(root: Path) -> Iterator[tuple[str, Path]]:
         for place in sorted(parent.iterdir()) if parent.is_dir() else ():
             if place.name not in _RESERVED and not place.is_symlink():
                 meta = read_yaml(place / META) or {}
-                if isinstance(meta.get("name"), str) and check_id(place.name):
-                    yield meta["name"], place
+                if meta.get("name") and str(meta.get("experiment_id")) == place.name:
+                    yield str(meta["name"]), place

@@ -65,13 +65,13 @@ class RunExport:
         place = experiment / self._id
         is_new = self._is_free(place, "run_id", self._id)
         models = list(models_of(self._source, self._id))
-        for model in models:  # before the run, which refers to them
-            self._put_model(experiment, model)
         base = self._target.new() if is_new else place
         self._put_values(base)
         self._put_datasets(base, experiment)
         self._put_uses(base, models)
         self._put_files(base / "artifacts", self._files("", models))
+        for model in models:  # before the run is there, which refers to them
+            self._put_model(experiment, model)
         if is_new:
             for name in ("metrics", "params", "tags", "artifacts"):
                 (base / name).mkdir(parents=True, exist_ok=True)

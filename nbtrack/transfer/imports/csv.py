@@ -22,6 +22,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -31,6 +32,7 @@ from nbtrack.transfer.imports.base import ForeignExperiment, ForeignModel, Forei
 from nbtrack.transfer.imports.csv_history import (
     ID,
     RUNS,
+    SOURCE_TAG,
     STEPS,
     Histories,
     changed_ms,
@@ -104,7 +106,6 @@ class CsvArchive:
         self._fixed = experiment_name is not None
         self.label = f"the CSV {'folder' if path.is_dir() else 'file'} {path}"
         self.problems: list[str] = []
-        self._open: list[Histories] = []
 
     def experiments(self) -> Iterator[ForeignExperiment]:
         """Yield the experiments: those that the rows name, and the one of those that name none."""
@@ -152,17 +153,15 @@ class CsvArchive:
 
     def _histories(self, rows: Rows) -> Iterator[ForeignRun]:
         histories = Histories(rows, self._metrics, self._params, self._experiment, self.problems)
-        self._open.append(histories)
-        yield from histories.runs()
+        with closing(histories):  # who asks for the next run has stored this one
+            yield from histories.runs()
 
     def registered_models(self) -> Iterator[ForeignModel]:
         """Yield nothing: CSV files have none."""
         return iter(())
 
     def close(self) -> None:
-        """Let go of the points that waited."""
-        for histories in self._open:
-            histories.close()
+        """Do nothing: no file is open but while runs are read."""
 
     def _is_table(self, rows: Rows) -> bool:
         if self._kind is not None:
@@ -183,6 +182,7 @@ class CsvArchive:
         for line, cells in rows:
             row = {what: cells[place] for what, place in own.items()}
             given, name = row.get("id", ""), row.get("name", "")
+            tags: dict[str, str] = {}
             if ID.fullmatch(given):
                 run_id = given
                 if seen[given]:
@@ -191,6 +191,7 @@ class CsvArchive:
             else:
                 # The same name again is another run.
                 run_id = made_id(rows.path, given or name, str(seen[given or name]))
+                tags[SOURCE_TAG] = f"csv:{rows.path.name}"
             seen[given or name] += 1
             start = time_of(row.get("start", ""))
             if start is None:
@@ -207,6 +208,7 @@ class CsvArchive:
                 start,
                 end,
                 row.get("user", ""),
+                tags=tags,
                 parent_run_id=row["parent"] if ID.fullmatch(row.get("parent", "")) else None,
             )
             yield self._with_values(run, rows, line, cells, kinds)
@@ -232,7 +234,7 @@ class CsvArchive:
     ) -> ForeignRun:
         """Return a run with its params, tags and metrics: a point each, at its end."""
         params: dict[str, str] = {}
-        tags: dict[str, str] = {}
+        tags = dict(run.tags)
         metrics: dict[str, float] = {}
         for place, (kind, key) in kinds.items():
             text = cells[place]

@@ -22,6 +22,9 @@ STEPS = ("step", "_step", "global_step", "trainer/global_step", "iteration", "it
 RUNS = ("run_id", "run_name", "run", "id", "name")
 """Columns that say which run a row is of."""
 
+SOURCE_TAG = "nbtrack.import.source"
+"""Tag of runs whose id is made here: where they are from."""
+
 _TIMES = ("timestamp", "_timestamp", "wall_time", "time", "date")
 _ENDS = ("metrics.csv", "history.csv", "log.csv", "training.csv", "training.log")
 
@@ -103,6 +106,7 @@ class Histories:
                 changed if history.start is None else history.start,
                 changed if history.end is None else history.end,
                 params=params | history.constant(),
+                tags={SOURCE_TAG: f"csv:{self._rows.path.name}"},
                 series=lambda run_id=history.run_id: self._points.series(run_id),  # type: ignore[misc]
             )
 

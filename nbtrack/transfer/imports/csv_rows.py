@@ -22,7 +22,7 @@ _NO_VALUE = {"", "-", "na", "n/a", "none", "null"}
 _LAST_MS = 253_000_000_000_000
 _SECONDS = 1e11  # a time below is in seconds: as milliseconds it would be before 1974
 _TOLD = 20  # lines that are told of a file
-_FIELD = 2**24  # most characters of a cell
+_FIRST = 2**20  # most characters of the first row that are looked at for what parts cells
 
 
 class Rows:
@@ -57,7 +57,7 @@ class Rows:
                 hint=f"iconv -f UTF-16 -t UTF-8 {path.name} > utf8.csv",
             )
         with self._lines() as text:
-            first = text.readline(2 * _FIELD)
+            first = text.readline(_FIRST)
         self.delimiter = max(_DELIMITERS, key=first.count)
         _, names, fault = next(self._read(), (0, [], None))
         if fault or not any(names):
@@ -110,7 +110,6 @@ class Rows:
     def _read(self) -> Iterator[tuple[int, list[str], str | None]]:
         """Yield the line, the cells, and what is wrong with each row."""
         with self._lines() as text:
-            csv.field_size_limit(_FIELD)
             reader = csv.reader(text, delimiter=self.delimiter)
             while True:
                 fault, row = None, []

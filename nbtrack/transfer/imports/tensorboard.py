@@ -116,12 +116,17 @@ class TensorBoardArchive:
                 self.problems.append(f"The folder {relative!r} has no event that can be read.")
                 continue
             identity = (relative, _text(paths[0].name), repr(scan.first_time))
-            yield scan.run(
-                uuid.uuid5(_NAMESPACE, "\n".join(identity)).hex,
-                self._name if relative == "." else relative,
-                self._experiment,
-                {"nbtrack.import.source": f"tensorboard:{relative}"},
-            )
+            try:
+                run = scan.run(
+                    uuid.uuid5(_NAMESPACE, "\n".join(identity)).hex,
+                    self._name if relative == "." else relative,
+                    self._experiment,
+                    {"nbtrack.import.source": f"tensorboard:{relative}"},
+                )
+            except (NbtrackError, OSError) as error:  # it has changed meanwhile
+                self.problems.append(f"The folder {relative!r} cannot be read: {error}.")
+                continue
+            yield run
         if left_out:
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
             self.problems.append(f"Not imported from {self.label}: {kinds}.")
