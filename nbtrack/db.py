@@ -389,7 +389,10 @@ def schema_objects(conn: sqlite3.Connection | None = None) -> set[tuple[str, str
 
 
 def copy_database(
-    conn: sqlite3.Connection, target: Path, progress: Callable[[int, int], None] | None = None
+    conn: sqlite3.Connection,
+    target: Path,
+    progress: Callable[[int, int], None] | None = None,
+    finish: Callable[[sqlite3.Connection], None] | None = None,
 ) -> None:
     """Copy a database, as it is now, into an empty file.
 
@@ -401,6 +404,8 @@ def copy_database(
         The file.
     progress
         Told how many bytes are copied, and of how many.
+    finish
+        Called with a connection to the copy, to change it.
 
     Raises
     ------
@@ -429,6 +434,8 @@ def copy_database(
         finally:
             if conn.in_transaction:
                 conn.execute("ROLLBACK")
+        if finish is not None:
+            finish(copy)
         # One file that can be read from any medium; who writes to it gives it a log again.
         copy.execute("PRAGMA journal_mode = DELETE")
 

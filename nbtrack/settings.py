@@ -53,6 +53,15 @@ def _parse_size(text: str) -> int:
     return value
 
 
+def _parse_address(text: str) -> str:
+    from nbtrack.addresses import check_address
+
+    try:
+        return check_address(text) if text else ""
+    except InvalidParameterError as error:
+        raise ValueError(error.message.rstrip(".")) from None
+
+
 @dataclass(frozen=True)
 class Setting(Generic[T]):
     """One row of the table; as a class attribute of `Settings` it is also the accessor.
@@ -223,6 +232,21 @@ class Settings:
         _parse_text,
         "What stands below a cell that made runs: full (a card), line (one line of text), off.",
         ("full", "line", "off"),
+    )
+    artifact_file_mb = Setting(
+        "artifact_file_mb",
+        "NBTRACK_ARTIFACT_FILE_MB",
+        100,
+        _parse_size,
+        "A content larger than this many megabytes is kept as a file beside the database.",
+    )
+    artifact_location = Setting(
+        "artifact_location",
+        "NBTRACK_ARTIFACT_LOCATION",
+        "",
+        _parse_address,
+        "Where such large contents are brought: an address of fsspec, as s3://bucket/folder; "
+        "empty: they stay there.",
     )
     log_models = Setting(
         "log_models",

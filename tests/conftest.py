@@ -69,6 +69,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
     notices.forget()  # each cause is told once in a process: here, once in a test
     client = Client(tmp_path / "nbtrack.db")
     yield client
+    client.workspace.uploads.end(0)
     client.workspace.writer.close()
 
 

@@ -38,9 +38,9 @@ def merge_command(sources: tuple[Path, ...], *, dry_run: bool) -> None:
                     {"path": str(path), "dry_run": dry_run, **asdict(report)}
                     for path, report in done
                 ],
-                *(text for path, report in done for text in _lines(f"{path}{note}", report)),
+                *(text for path, report in done for text in report_lines(f"{path}{note}", report)),
             )
-    _fail_for(problem for _, report in done for problem in report.problems)
+    fail_for(problem for _, report in done for problem in report.problems)
 
 
 @click.command("export", cls=Command)
@@ -59,11 +59,11 @@ def export_command(run_names: tuple[str, ...], path: Path, *, experiments: tuple
     client = open_client()
     with progress("export", "") as shown:
         report = client.export(run_names, path, experiment_names=experiments, progress=shown)
-    answer({"path": str(path), **asdict(report)}, *_lines(str(path), report))
-    _fail_for(report.problems)
+    answer({"path": str(path), **asdict(report)}, *report_lines(str(path), report))
+    fail_for(report.problems)
 
 
-def _lines(where: str, report: MergeReport) -> list[str]:
+def report_lines(where: str, report: MergeReport) -> list[str]:
     """Return what was brought over."""
     from nbtrack.htmlview import clip, format_count, format_size
 
@@ -80,7 +80,7 @@ def _lines(where: str, report: MergeReport) -> list[str]:
     return [clip(text, _LONG) for text in (*lines, *report.conflicts)]
 
 
-def _fail_for(problems: Iterable[str]) -> None:
+def fail_for(problems: Iterable[str]) -> None:
     """Say what was left out, and fail if that is something."""
     from nbtrack.htmlview import clip
 

@@ -7,10 +7,12 @@ import threading
 import time
 from pathlib import Path
 
-from nbtrack.artifacts import ArtifactStore, SqliteArtifacts, sha256
+from nbtrack.artifacts import ArtifactStore, SqliteArtifacts, Uploads, sha256
 from nbtrack.db import Reader
+from nbtrack.errors import NbtrackError
 from nbtrack.provenance import cells, is_alive, this_environment, this_process
 from nbtrack.registry import Registry, SqliteRegistry
+from nbtrack.settings import settings
 from nbtrack.store import Session, SqliteStore, Store, Writer, search
 from nbtrack.tracking import notices
 from nbtrack.tracking.modelfiles import JOURNALED
@@ -29,12 +31,15 @@ class Workspace:
     ----------
     store, artifacts, registry
         The contracts of the layers below.
+    uploads
+        What brings long contents elsewhere.
     session
         This process.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        _check_settings()
         self.begin_session()
         self.writer = Writer(
             path,
@@ -45,7 +50,12 @@ class Workspace:
         )
         reader = Reader(path, on_open=search.register)
         self.store: Store = SqliteStore(self.writer, reader, is_alive)
-        self.artifacts: ArtifactStore = SqliteArtifacts(self.writer, reader)
+        self.artifacts: ArtifactStore = SqliteArtifacts(
+            self.writer, reader, lambda: self.session.session_id
+        )
+        self.uploads = Uploads(
+            path, self.writer, reader, lambda message, cause: notices.warn(message, cause=cause)
+        )
         self.registry: Registry = SqliteRegistry(self.writer, reader)
         self._stored = 0  # executions that are in the store, or on their way
         self._open_cell: int | None = None  # of these, the one whose end is not
@@ -74,6 +84,8 @@ class Workspace:
         cells, one that has some gets all of the notebook, in order.
         """
         with self._cell_lock:
+            if not self.has_runs:
+                self.uploads.resume()
             self.has_runs = True
             if self._open_cell is not None and cells.executions[self._open_cell].end_ms is not None:
                 cell = cells.executions[self._open_cell]
@@ -86,6 +98,18 @@ class Workspace:
                 if cell.end_ms is None:
                     self._open_cell = self._stored
                 self._stored += 1
+
+
+def _check_settings() -> None:
+    """Tell what the environment says of artifacts and cannot be: a fit would not look at it."""
+    for name in ("artifact_file_mb", "artifact_location"):
+        try:
+            getattr(settings, name)
+        except NbtrackError as error:
+            notices.warn(
+                f"{error.message} Artifacts are kept beside the database.\nhint: {error.hint}",
+                cause=name,
+            )
 
 
 _lock = threading.Lock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nbtrack.tracking.client.archives import Archives
 from nbtrack.tracking.client.experiments import Experiments
+from nbtrack.tracking.client.imports import Imports
 from nbtrack.tracking.client.logging import Logging
 from nbtrack.tracking.client.maintenance import Maintenance
 from nbtrack.tracking.client.models import Models
@@ -12,7 +13,7 @@ from nbtrack.tracking.client.runs import Runs
 __all__ = ["Client", "MlflowClient"]
 
 
-class Client(Experiments, Runs, Logging, Models, Archives, Maintenance):
+class Client(Experiments, Runs, Logging, Models, Archives, Imports, Maintenance):
     """Experiments, runs and models of one database, by the names that MLflow's client has.
 
     Clients of the same file share one writer. Runs may be named, wherever one is asked for, by
