@@ -329,7 +329,10 @@ def test_it_comes_home_again(client: Client, tmp_path: Path) -> None:
     folder.rename(tmp_path / "moved")
     other = Client(tmp_path / "other.db")
     archive = open_archive(tmp_path / "moved")
-    report = import_archive(archive, other.workspace.writer, other.path, user_id="me")
+    session_id = other.workspace.session.session_id
+    report = import_archive(
+        archive, other.workspace.writer, other.path, user_id="me", session_id=session_id
+    )
     assert sorted(report.added) == sorted(runs)
     assert report.conflicts == []
     other.flush()
