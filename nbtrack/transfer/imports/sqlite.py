@@ -17,10 +17,11 @@ from typing import Any
 from urllib.parse import quote
 
 from nbtrack.db import storable, translated
-from nbtrack.errors import ForeignDatabaseError, StoreError
+from nbtrack.errors import StoreError
 from nbtrack.migrations import migrate
 
 _CACHE_KB = 32_768
+_UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 
 
 class Database:
@@ -95,27 +96,29 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    # Immutable: read-only media, where nobody writes, have no room for a log's index.
-    for options in ("", "&immutable=1"):
-        conn = _connect(path, f"ro{options}")
+    options = [""]
+    if not any(path.with_name(f"{path.name}{end}").exists() for end in ("-wal", "-journal")):
+        # Read-only media, where nobody writes, have no room for a log's index.
+        options.append("&immutable=1")
+    for option in options:
+        conn = _connect(path, f"ro{option}")
         try:
             conn.execute("PRAGMA trusted_schema = OFF")  # it may call nothing but plain functions
             conn.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
             conn.text_factory = lambda data: storable(data.decode("utf-8", "replace"))
             conn.execute("BEGIN")
             conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        except sqlite3.OperationalError as error:
-            conn.close()
-            trouble: sqlite3.Error = error
         except sqlite3.DatabaseError as error:
             conn.close()
-            raise ForeignDatabaseError(
-                f"{path} is no SQLite database, or is damaged: {error}.",
-                hint="Name a folder mlruns, or the file mlflow.db.",
-            ) from error
+            trouble = error
+            if error.sqlite_errorcode & 0xFF not in _UNWRITABLE:
+                break
         else:
             return conn
-    raise StoreError(f"The database {path} cannot be read: {trouble}.") from trouble
+    raise StoreError(
+        f"The database {path} cannot be read: {trouble}.",
+        hint="Name MLflow's SQLite file; close the program that writes to it, if it is locked.",
+    ) from trouble
 
 
 def is_database(path: Path, tables: set[str]) -> bool:

@@ -192,6 +192,15 @@ def test_the_log_of_somebody_who_writes_is_read_and_left_alone(client: Client, s
         conn.commit()
 
 
+def test_a_file_that_is_being_changed_is_not_read_half(client: Client, store: Path) -> None:
+    with closing(sqlite3.connect(store, isolation_level=None)) as conn:
+        conn.execute("BEGIN EXCLUSIVE")
+        conn.execute("UPDATE runs SET name = 'half'")
+        with pytest.raises(StoreError, match="locked"):
+            client.import_runs(store, format="mlflow.db")
+        conn.execute("ROLLBACK")
+
+
 def test_a_view_does_not_stand_for_a_table(client: Client, store: Path) -> None:
     with closing(sqlite3.connect(store)) as conn:
         conn.execute("DROP TABLE params")
