@@ -35,7 +35,9 @@ class _Errors(click.Group):
 
 @click.group(cls=_Errors, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="nbtrack")
-@click.option("--db", metavar="PATH", help="The database; default: NBTRACK_DB, else the nearest.")
+@click.option(
+    "--db", metavar="PATH", help="Database or server; default: NBTRACK_DB, else the nearest."
+)
 @click.pass_context
 def main(ctx: click.Context, db: str | None) -> None:
     """Experiment tracking in one SQLite file."""
@@ -44,9 +46,9 @@ def main(ctx: click.Context, db: str | None) -> None:
 
 def _client(db: str | None) -> Client:
     client = Client(db)
-    if not client.path.exists():
+    if isinstance(client.place, Path) and not client.place.exists():
         raise NbtrackError(
-            f"There is no database {client.path}.",
+            f"There is no database {client.place}.",
             hint="Name one by --db, or make it: %load_ext nbtrack in a notebook, then fit a model.",
         )
     return client

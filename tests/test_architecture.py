@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
     ("errors", "types", "settings", "packing", "_lazy", "_version"),
-    ("db", "migrations", "entities", "exceptions"),
+    ("db", "migrations", "entities", "exceptions", "wire"),
     ("store", "artifacts", "models", "provenance", "media", "data"),
     ("registry", "transfer"),
     ("tracking",),
@@ -53,6 +53,7 @@ FENCES = {
     "starlette": r"(server|serving)/.*",
     "uvicorn": r"(server|serving)/.*",
     "click": r"cli\.py|cli/.*",
+    "requests": r"wire/.*",
 }
 # An ML library has two files of its own, named after it.
 ML_LIBRARIES = {

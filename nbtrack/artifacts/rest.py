@@ -6,9 +6,10 @@ it; on a disk that this machine has, too; or in a storage that fsspec knows. Fil
 
 from __future__ import annotations
 
+import builtins
 import io
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -17,9 +18,9 @@ from urllib.request import url2pathname
 from nbtrack.artifacts.base import Files
 from nbtrack.artifacts.digest import check_path
 from nbtrack.artifacts.sqlite import PutFiles
-from nbtrack.db import RecordSink
+from nbtrack.db import LogSink
 from nbtrack.errors import InvalidParameterError, MissingPackageError, NotFoundError
-from nbtrack.types import ArtifactInfo
+from nbtrack.types import ArtifactInfo, ModelInfo
 from nbtrack.wire.http import FILES, Http
 
 _PROXIED = "mlflow-artifacts"
@@ -46,12 +47,22 @@ class RestArtifacts:
         Where records go: the sender.
     uri_of
         Tells where the artifacts of a run, or of a logged model (``m-...``), are.
+    models_of
+        Tells the logged models of a run, newest first: their files can be read as if they were
+        the run's own, below the name of the model.
     """
 
-    def __init__(self, http: Http, sink: RecordSink, uri_of: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        http: Http,
+        sink: LogSink,
+        uri_of: Callable[[str], str],
+        models_of: Callable[[str], Sequence[ModelInfo]],
+    ) -> None:
         self._http = http
         self._sink = sink
         self._uri_of = uri_of
+        self._models_of = models_of
 
     def put(self, run_id: str, files: Files) -> None:
         """Store files; returns at once."""
@@ -88,16 +99,27 @@ class RestArtifacts:
 
     def download(self, run_id: str, path: str, target: Path) -> Path:
         """Write a file, or all files below a path, into a folder; return where `path` is now."""
+        owner, below = run_id, ""
         files = self.list(run_id, path)
+        if not files and path:
+            owner, below, files = self._in_model(run_id, path)
         if not files:
             raise NotFoundError(f"The run {run_id} has no artifact {path!r}.")
         for file in files:
             # A server may say anything: its paths are checked before something is written.
-            place = target / check_path(file.path)
+            place = target / check_path(below + file.path)
             place.parent.mkdir(parents=True, exist_ok=True)
             with place.open("wb") as out:
-                self._copy(run_id, file.path, out)
+                self._copy(owner, file.path, out)
         return target / path
+
+    def _in_model(self, run_id: str, path: str) -> tuple[str, str, builtins.list[ArtifactInfo]]:
+        """Return the logged model whose files a path means, its name as a folder, the files."""
+        for model in self._models_of(run_id):
+            folder = f"{model.artifact_path}/"
+            if model.artifact_path and f"{path}/".startswith(folder):
+                return model.model_id, folder, self.list(model.model_id, path[len(folder) :])
+        return run_id, "", []
 
     def _copy(self, run_id: str, path: str, target: IO[bytes]) -> None:
         try:

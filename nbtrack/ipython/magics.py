@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
@@ -12,7 +13,7 @@ from IPython.core.magic import Magics, line_magic, magics_class
 
 from nbtrack import autolog
 from nbtrack.errors import InvalidParameterError, NbtrackError
-from nbtrack.tracking.location import current_path
+from nbtrack.tracking.location import current_place
 
 
 class Shown:
@@ -201,9 +202,13 @@ def _report(arguments: argparse.Namespace) -> Shown:
 def _status(_arguments: argparse.Namespace) -> Shown:
     from nbtrack import htmlview
 
-    path = current_path()
-    size = htmlview.format_size(path.stat().st_size) if path.exists() else "made by the first run"
-    rows = [["database", f"{path} ({size})"]]
+    place = current_place()
+    rows = [["server", str(place)]]
+    if isinstance(place, Path):
+        size = "made by the first run"
+        if place.exists():
+            size = htmlview.format_size(place.stat().st_size)
+        rows = [["database", f"{place} ({size})"]]
     rows += [
         [name, f"tracked ({state.version})" if state.installed else f"off: {state.reason}"]
         for name, state in autolog.status().items()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from nbtrack.db import RecordSink
+from nbtrack.db import LogSink
 from nbtrack.errors import AlreadyExistsError, NotFoundError
 from nbtrack.registry.base import check_name
 from nbtrack.registry.uri import LATEST, RunUri, parse
@@ -33,7 +34,7 @@ class RestRegistry:
         The runs of the server.
     """
 
-    def __init__(self, http: Http, sink: RecordSink, store: RestStore) -> None:
+    def __init__(self, http: Http, sink: LogSink, store: RestStore) -> None:
         self._http = http
         self._sink = sink
         self._store = store
@@ -43,10 +44,8 @@ class RestRegistry:
         name = check_name(name)
         self._sink.flush()
         model = self._model_of(run_id, artifact_path)
-        try:
+        with contextlib.suppress(AlreadyExistsError):  # the next version of it, then
             self._http.call("POST", "registered-models/create", {"name": name}, retries=0)
-        except AlreadyExistsError:
-            pass  # the next version of it, then
         body = {"name": name, "run_id": run_id}
         if model is None:
             body["source"] = f"{self._store.artifact_uri(run_id)}/{artifact_path}"
@@ -89,7 +88,9 @@ class RestRegistry:
         self._sink.flush()
         if version == LATEST:
             model = self._http.call("GET", "registered-models/get", query={"name": name})
-            numbers = [int(v["version"]) for v in model["registered_model"].get("latest_versions", ())]
+            numbers = [
+                int(v["version"]) for v in model["registered_model"].get("latest_versions", ())
+            ]
             if not numbers:
                 raise NotFoundError(f"The registered model {name!r} has no version yet.")
             version = max(numbers)

@@ -98,7 +98,7 @@ def write_report(
             hint=f"Make it: mkdir -p {target.parent}",
         )
     source = DataSource(client)
-    content = _content(client, source, runs, title or client.path.parent.name or "nbtrack")
+    content = _content(client, source, runs, title or _name(client))
     _write(target, _page(content))
     return target
 
@@ -112,7 +112,7 @@ def _content(client: Client, source: DataSource, runs: Sequence[str] | None, tit
         "title": title,
         "generated_ms": time.time_ns() // 1_000_000,
         "nbtrack_version": __version__,
-        "database": client.path.name,
+        "database": _database(client),
         "runs": table,
         "histories": histories,
         "notes": [note] if note else [],
@@ -120,6 +120,15 @@ def _content(client: Client, source: DataSource, runs: Sequence[str] | None, tit
         "sources": sources,
         "models": source.search_models(),
     }
+
+
+def _database(client: Client) -> str:
+    return client.place.name if isinstance(client.place, Path) else client.tracking_uri
+
+
+def _name(client: Client) -> str:
+    folder = client.place.parent.name if isinstance(client.place, Path) else ""
+    return folder or "nbtrack"
 
 
 def _details(source: DataSource, runs: Sequence[JSON]) -> tuple[JSON, dict[str, str]]:

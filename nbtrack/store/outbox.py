@@ -129,7 +129,7 @@ class Outbox:
         fresh = journal_file.drop_points(data, self.points - first_point)
         self._add_points(fresh)
         for frame in frames:
-            if frame.number > self.records:
+            if frame.number > self.records and frame.kind != journal.SERIES:
                 self._deliver(frame)
         self._send_waiting()
         if frames:
@@ -190,7 +190,8 @@ class Outbox:
     def _leave_out(self, cause: str, what: str, error: Exception) -> None:
         text = error.message if isinstance(error, NbtrackError) else str(error)
         self._tell(
-            cause, f"A record was left out, which {self._http.address} does not take ({what}): {text}"
+            cause,
+            f"A record was left out, which {self._http.address} does not take ({what}): {text}",
         )
 
     # -- what becomes log-batch

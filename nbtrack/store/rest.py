@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbtrack.db import RecordSink, storable
+from nbtrack.db import LogSink, storable
 from nbtrack.errors import AlreadyExistsError, InvalidParameterError, NotFoundError
 from nbtrack.store import records
 from nbtrack.store.base import NewRun
@@ -80,7 +80,7 @@ class RestStore:
         Asked for what a run's artifacts tell of it.
     """
 
-    def __init__(self, http: Http, sink: RecordSink, extras: Extras) -> None:
+    def __init__(self, http: Http, sink: LogSink, extras: Extras) -> None:
         self._http = http
         self._sink = sink
         self._extras = extras
@@ -224,8 +224,7 @@ class RestStore:
         found = self.get_experiment_by_name(name)
         deleted = found is not None and found.lifecycle_stage == LifecycleStage.DELETED
         return AlreadyExistsError(
-            f"Experiment(name={name}) already exists"
-            f"{' in deleted state' if deleted else ''}.",
+            f"Experiment(name={name}) already exists{' in deleted state' if deleted else ''}.",
             hint="Restore it, or choose another name." if deleted else "Choose another name.",
         )
 
@@ -366,6 +365,12 @@ class RestStore:
             for output in item.get("outputs", {}).get("model_outputs", ())
         ]
         return self._run_of(item, [model for model in models if model is not None])
+
+    def models_of(self, run_id: str) -> Sequence[ModelInfo]:
+        """Return the logged models of a run, newest first; none of what is no run."""
+        if MODEL_ID.fullmatch(run_id):
+            return ()
+        return sorted(self.get_run(run_id).models, key=lambda model: -model.created_ms)
 
     def get_model(self, model_id: str) -> ModelInfo | None:
         """Return a logged model; None if there is none."""
@@ -518,9 +523,7 @@ class RestStore:
     def _post(self, route: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self._http.call("POST", route, body)
 
-    def _pages(
-        self, route: str, body: Mapping[str, Any], name: str
-    ) -> Iterator[dict[str, Any]]:
+    def _pages(self, route: str, body: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
         """Yield the items of all pages of a search."""
         token = None
         while True:

@@ -146,6 +146,8 @@ class Sender:
         StoreError
             It could not be sent within `timeout` seconds; it goes on waiting.
         """
+        if threading.current_thread() is self._thread:
+            return  # which asks the server for what it needs to send the rest
         records_kept, points = self.journal.kept()
         if self._has(records_kept, points):
             self._look_for_others()

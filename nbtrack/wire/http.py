@@ -51,9 +51,7 @@ class ServerError(StoreError):
         Of the HTTP answer; None if there was none.
     """
 
-    def __init__(
-        self, message: str, *, hint: str | None = None, status: int | None = None
-    ) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, status: int | None = None) -> None:
         super().__init__(message, hint=hint)
         self.status = status
 

@@ -288,13 +288,13 @@ def _only_last(metric: Metric) -> MetricSummary:
 
 
 def logged_model_from_json(item: Mapping[str, Any]) -> ModelInfo:
-    """Return a logged model as a model of the run that made it; its name is its path."""
+    """Return a logged model as a model of the run that made it; else its name is its path."""
     info, data = item["info"], item.get("data", {})
     tags = pairs_from_json(info.get("tags"))
     return ModelInfo(
         model_id=str(info["model_id"]),
         run_id=str(info.get("source_run_id", "")),
-        artifact_path=str(info.get("name", "")),
+        artifact_path=tags.pop("nbtrack.artifact_path", str(info.get("name", ""))),
         flavor=tags.pop("nbtrack.flavor", ""),
         model_class=tags.pop("nbtrack.class", ""),
         size_bytes=_int(tags.pop("nbtrack.size_bytes", None)),
