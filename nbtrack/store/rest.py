@@ -497,10 +497,16 @@ class RestStore:
             query["page_token"] = found["next_page_token"]
 
     def linked_metrics(self, run_id: str) -> list[Metric]:
-        """Return the points of a run that belong to a model or a dataset."""
-        keys = self.get_run(run_id).data.metrics
-        points = itertools.chain.from_iterable(self._history(run_id, key) for key in keys)
-        return [m for m in points if m.model_id or m.dataset_name or m.dataset_digest]
+        """Return the points of a run that belong to models that it made."""
+        found = []
+        for output in self._run_json(run_id).get("outputs", {}).get("model_outputs", ()):
+            model = self._http.call("GET", f"logged-models/{output['model_id']}")["model"]
+            found += [
+                metric_from_json(item, run_id)
+                for item in model.get("data", {}).get("metrics", ())
+                if item.get("run_id") == run_id
+            ]
+        return found
 
     def artifact_uri(self, run_id: str) -> str:
         """Return where the artifacts of a run, or of a logged model, are.
