@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from nbtrack.wire.messages import metric_to_json
 MAX_METRICS, MAX_TEXTS, MAX_ITEMS, MAX_BYTES = 1_000, 100, 1_000, 900_000
 MAX_PARAM, MAX_TAG, MAX_KEY = 6_000, 8_000, 250
 _GOOD_KEY = re.compile(r"[/\w.\- :]+")
+_POINTS = frozenset({journal.SERIES, journal.POINTS})
 _MAX_FAILS = 3  # of the server itself, with one and the same request
 _INTERNAL = 500
 
@@ -110,6 +112,7 @@ class Outbox:
         self._series: dict[int, tuple[str, str]] = {}
         self._waiting: defaultdict[str, _Waiting] = defaultdict(_Waiting)
         self._fails = 0
+        self._is_searching = False
         self.records, self.points = delivered
 
     def deliver(self, frames: Iterable[Frame], data: bytes = b"", first_point: int = 0) -> None:
@@ -122,14 +125,16 @@ class Outbox:
         """
         self._waiting.clear()
         frames = list(frames)
+        # Points before records: a run that is over has all of its points.
         for frame in frames:
             if frame.kind == journal.SERIES:
                 self._note_series(frame.fields)
-        # Before the records: a run that is over has all of its points.
+            elif frame.kind == journal.POINTS and frame.number > self.records:
+                self._add_frame(frame)
         fresh = journal_file.drop_points(data, self.points - first_point)
         self._add_points(fresh)
         for frame in frames:
-            if frame.number > self.records and frame.kind != journal.SERIES:
+            if frame.number > self.records and frame.kind not in _POINTS:
                 self._deliver(frame)
         self._send_waiting()
         if frames:
@@ -137,9 +142,6 @@ class Outbox:
         self.points = max(self.points, first_point + journal_file.count_points(data))
 
     def _deliver(self, frame: Frame) -> None:
-        if frame.kind == journal.POINTS:
-            self._add_points(frame.blobs[0])
-            return
         try:
             record = self._kinds[frame.kind].unpack(frame.fields, frame.blobs)
             if self._collect(record):
@@ -181,6 +183,8 @@ class Outbox:
         """Return whether a request makes the server fail again and again: it is at fault itself."""
         if not isinstance(error, ServerError) or error.status != _INTERNAL:
             return False
+        if self._is_searching:  # what it is in a batch that does so
+            return True
         self._fails += 1
         if self._fails < _MAX_FAILS:
             return False
@@ -202,6 +206,12 @@ class Outbox:
             self._series[int(series)] = (str(run_id), str(key))
         except (TypeError, ValueError) as error:
             self._leave_out(journal.SERIES, journal.SERIES, error)
+
+    def _add_frame(self, frame: Frame) -> None:
+        try:
+            self._add_points(frame.blobs[0])
+        except (IndexError, struct.error) as error:
+            self._leave_out(journal.POINTS, journal.POINTS, error)
 
     def _add_points(self, data: bytes) -> None:
         for step, timestamp, value, series, _ in journal_file.points_in(data):
@@ -294,7 +304,12 @@ class Outbox:
         except StoreError as error:
             if not self._is_poison(error):
                 raise
-            self._send_halves(run_id, batch)
+            self._look_at(run_id)  # raises if it is the server, after all
+            self._is_searching = True
+            try:
+                self._send_halves(run_id, batch)
+            finally:
+                self._is_searching = False
         except NbtrackError:
             if self._is_done(lambda: self._look_at(run_id), "records", run_id):
                 self._send_halves(run_id, batch)

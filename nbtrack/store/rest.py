@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+CELL = "nbtrack/cell.py"
+ENVIRONMENT = "nbtrack/environment.json"
 MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 _RUN_ID = re.compile(r"[0-9a-zA-Z_-]{1,64}")
 _PREFIX = re.compile(r"[0-9a-f]{4,31}")

@@ -18,19 +18,16 @@ from nbtrack.registry import RunUri
 from nbtrack.registry.rest import RestRegistry
 from nbtrack.store import NewRun, Writer, records
 from nbtrack.store.outbox import Begun, Handler
-from nbtrack.store.rest import RestStore
+from nbtrack.store.rest import CELL, ENVIRONMENT, RestStore
+from nbtrack.store.rest_models import LoggedModels
 from nbtrack.store.sender import Sender
 from nbtrack.tracking import notices
 from nbtrack.tracking.modelfiles import JOURNALED, ModelFiles
 from nbtrack.tracking.workspace import Workspace
-from nbtrack.types import ArtifactInfo, CellExecution, ModelVersion
-from nbtrack.wire import Address, Http, ServerError
+from nbtrack.types import ArtifactInfo, CellExecution, ModelInfo, ModelVersion
+from nbtrack.wire import Address, Http
 
-CELL = "nbtrack/cell.py"
-ENVIRONMENT = "nbtrack/environment.json"
 HISTORY_TAG = "mlflow.log-model.history"
-_MODEL_TAG = "nbtrack.model_id"
-_NO_ROUTE = frozenset({404, 405})
 
 
 class ServerWorkspace(Workspace):
@@ -127,71 +124,35 @@ class ServerWorkspace(Workspace):
 
     def _send_model(self, record: ModelFiles) -> None:
         """Make a logged model of a model; where the server has none, files of the run."""
-        try:
-            model_id = self._made_model(record)
-        except ServerError as error:
-            if error.status not in _NO_ROUTE:
-                raise
-            for path, data in self._files(record, record.model_id).items():
+        snapshot = record.snapshot
+        model = ModelInfo(
+            record.model_id,
+            record.run_id,
+            record.artifact_path,
+            snapshot.flavor,
+            snapshot.model_class,
+            snapshot.size_bytes,
+            created_ms=0,
+        )
+        models = LoggedModels(self._http)
+        experiment_id = self._store.get_run(record.run_id).info.experiment_id
+        model_id = models.make(model, experiment_id)
+        files = write_files(
+            snapshot,
+            run_id=record.run_id,
+            artifact_path=record.artifact_path,
+            model_id=model_id or record.model_id,
+            sealed=record.is_own,
+        )
+        if model_id is None:
+            for path, data in files.items():
                 self._artifacts.write(record.run_id, path, data)
             self._note_model(record)
             return
-        prefix = f"{record.artifact_path}/"
-        for path, data in self._files(record, model_id).items():
-            self._artifacts.write(model_id, path.removeprefix(prefix), data)
-        self._http.call(
-            "PATCH",
-            f"logged-models/{model_id}",
-            {"model_id": model_id, "status": "LOGGED_MODEL_READY"},
-        )
-        self._http.call(
-            "POST",
-            "runs/outputs",
-            {"run_id": record.run_id, "models": [{"model_id": model_id, "step": 0}]},
-        )
-
-    def _files(self, record: ModelFiles, model_id: str) -> dict[str, bytes]:
-        return write_files(
-            record.snapshot,
-            run_id=record.run_id,
-            artifact_path=record.artifact_path,
-            model_id=model_id,
-            sealed=record.is_own,
-        )
-
-    def _made_model(self, record: ModelFiles) -> str:
-        """Return the id of the logged model of a record, which is made once."""
-        experiment_id = self._store.get_run(record.run_id).info.experiment_id
-        found = self._http.call(
-            "POST",
-            "logged-models/search",
-            {
-                "experiment_ids": [experiment_id],
-                "filter": f"tags.`{_MODEL_TAG}` = '{record.model_id}'",
-            },
-        )
-        if found.get("models"):
-            return str(found["models"][0]["info"]["model_id"])
-        tags = {
-            _MODEL_TAG: record.model_id,
-            "nbtrack.flavor": record.snapshot.flavor,
-            "nbtrack.class": record.snapshot.model_class,
-            "nbtrack.size_bytes": str(record.snapshot.size_bytes),
-            "nbtrack.artifact_path": record.artifact_path,
-        }
-        name = "".join("_" if char in "/:.%\"'" else char for char in record.artifact_path)
-        made = self._http.call(
-            "POST",
-            "logged-models",
-            {
-                "experiment_id": experiment_id,
-                "name": name,
-                "source_run_id": record.run_id,
-                "tags": [{"key": key, "value": value} for key, value in tags.items()],
-            },
-            retries=0,
-        )
-        return str(made["model"]["info"]["model_id"])
+        for path, data in files.items():
+            name = path.removeprefix(f"{record.artifact_path}/")
+            self._artifacts.write(model_id, name, data)
+        models.finish(model_id, record.run_id)
 
     def _note_model(self, record: ModelFiles) -> None:
         """Note in a tag of the run, as MLflow did before logged models, that it has a model."""

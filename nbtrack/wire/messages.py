@@ -34,6 +34,10 @@ JSON = dict[str, Any]
 PARENT_TAG = "mlflow.parentRunId"
 CONTEXT_TAG = "mlflow.data.context"
 ERROR_TAG = "nbtrack.error"
+FLAVOR_TAG = "nbtrack.flavor"
+CLASS_TAG = "nbtrack.class"
+SIZE_TAG = "nbtrack.size_bytes"
+ARTIFACT_PATH_TAG = "nbtrack.artifact_path"
 
 
 # ----------------------------------------------------------------------------- small things
@@ -294,10 +298,10 @@ def logged_model_from_json(item: Mapping[str, Any]) -> ModelInfo:
     return ModelInfo(
         model_id=str(info["model_id"]),
         run_id=str(info.get("source_run_id", "")),
-        artifact_path=tags.pop("nbtrack.artifact_path", str(info.get("name", ""))),
-        flavor=tags.pop("nbtrack.flavor", ""),
-        model_class=tags.pop("nbtrack.class", ""),
-        size_bytes=_int(tags.pop("nbtrack.size_bytes", None)),
+        artifact_path=tags.pop(ARTIFACT_PATH_TAG, str(info.get("name", ""))),
+        flavor=tags.pop(FLAVOR_TAG, ""),
+        model_class=tags.pop(CLASS_TAG, ""),
+        size_bytes=_int(tags.pop(SIZE_TAG, None)),
         created_ms=_int(info.get("creation_timestamp_ms")),
         name=str(info.get("name", "")),
         model_type=str(info.get("model_type", "")),

@@ -17,13 +17,12 @@ import pytest
 from nbtrack.errors import StoreError
 from nbtrack.settings import settings
 from nbtrack.store import outbox, sender
+from nbtrack.testing.fake_server import FakeServer, Refused, running
 from nbtrack.tracking import Client, notices
 from nbtrack.tracking.notices import NbtrackWarning
 from nbtrack.tracking.server import ServerWorkspace
 from nbtrack.tracking.workspace import _open
 from nbtrack.wire import http, parse_address
-
-from ..wire.fake_server import FakeServer, Refused, running
 
 pytestmark = pytest.mark.usefixtures("_own_state")
 

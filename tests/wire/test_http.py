@@ -14,10 +14,9 @@ from nbtrack.errors import (
     NbtrackError,
     NotFoundError,
 )
+from nbtrack.testing.fake_server import FakeServer, Refused, running
 from nbtrack.wire import Address, Http, ServerError
 from nbtrack.wire import http as module
-
-from .fake_server import FakeServer, Refused, running
 
 
 @pytest.fixture

@@ -70,8 +70,7 @@ class FakeServer:
         return [body for _, its_route, body in self.requests if its_route == route]
 
     def points(self, run_id: str) -> list[JSON]:
-        metrics: list[JSON] = self.runs[run_id]["metrics"]
-        return metrics
+        return list(self.runs[run_id]["metrics"].values())
 
     # -- answers
 
@@ -86,7 +85,7 @@ class FakeServer:
                 return {"experiments": [{"experiment_id": "1", "name": "Default"}]}
             case "runs/create":
                 run_id = f"{next(self._ids):032x}"
-                self.runs[run_id] = {"info": body, "params": {}, "tags": {}, "metrics": []}
+                self.runs[run_id] = {"info": body, "params": {}, "tags": {}, "metrics": {}}
                 return self._run(run_id)
             case "runs/get":
                 return self._run(body["run_id"])
@@ -100,7 +99,8 @@ class FakeServer:
                         raise Refused(400, "INVALID_PARAMETER_VALUE", "Changing param values")
                 for name in ("params", "tags"):
                     run[name].update({item["key"]: item["value"] for item in body[name]})
-                run["metrics"] += [m for m in body["metrics"] if m not in run["metrics"]]
+                for m in body["metrics"]:  # exact copies are dropped
+                    run["metrics"].setdefault((m["key"], m["step"], m["timestamp"], m["value"]), m)
                 return {}
             case "runs/log-inputs":
                 return {}
@@ -122,7 +122,7 @@ class FakeServer:
         data = {
             "params": [{"key": k, "value": v} for k, v in run["params"].items()],
             "tags": [{"key": k, "value": v} for k, v in run["tags"].items()],
-            "metrics": list({m["key"]: m for m in run["metrics"]}.values()),
+            "metrics": list({m["key"]: m for m in run["metrics"].values()}.values()),
         }
         return {"run": {"info": info, "data": data}}
 
