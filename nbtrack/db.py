@@ -138,7 +138,7 @@ def resolve_path(uri: str = "") -> Path:
     elif len(scheme) > 1:  # one letter is a Windows drive
         raise InvalidParameterError(
             f"The tracking URI {uri!r} has the scheme '{scheme}', which is not supported.",
-            hint="Use a path or sqlite:///path.",
+            hint="Use a path, sqlite:///path, or the address of an MLflow server: http(s)://...",
         )
     else:
         path = Path(uri)

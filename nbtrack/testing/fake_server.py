@@ -17,7 +17,7 @@ _API = "/api/2.0/mlflow/"
 _FILES = "/api/2.0/mlflow-artifacts/artifacts/"
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An answer that is an error of the protocol."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -36,6 +36,10 @@ class FakeServer:
         Statuses that the next requests of a route get instead of an answer.
     headers
         Of the last request.
+    refuse
+        Called with route and body before an answer; may raise `RefusedError`.
+    extra_answers
+        Answers of further routes.
     """
 
     def __init__(self) -> None:
@@ -45,6 +49,8 @@ class FakeServer:
         self.runs: dict[str, JSON] = {}
         self.files: dict[str, bytes] = {}
         self.refuse: Callable[[str, JSON], None] = lambda route, body: None
+        self.extra_answers: dict[str, Callable[[JSON], JSON]] = {}
+        self.listing: list[JSON] = []  # what a folder of artifacts has
         self.lock = threading.Lock()
         self._ids = itertools.count(1)
         self._http: ThreadingHTTPServer | None = None
@@ -52,63 +58,77 @@ class FakeServer:
 
     @property
     def address(self) -> str:
+        """Where it is; the same after it was stopped and started."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
+        """Answer from now on."""
         self._http = ThreadingHTTPServer(("127.0.0.1", self.port), _handler(self))
         self._http.daemon_threads = True
         self.port = self._http.server_address[1]
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
+        """Be away."""
         if self._http is not None:
             self._http.shutdown()
             self._http.server_close()
             self._http = None
 
     def asked(self, route: str) -> list[JSON]:
+        """Return the bodies of the requests to a route."""
         return [body for _, its_route, body in self.requests if its_route == route]
 
     def points(self, run_id: str) -> list[JSON]:
+        """Return the points of metrics of a run, each once, in the order of their coming."""
         return list(self.runs[run_id]["metrics"].values())
 
     # -- answers
 
     def answer(self, method: str, route: str, body: JSON) -> JSON:
+        """Return the JSON of an answer; raise `RefusedError` instead."""
         self.refuse(route, body)
-        match route:
-            case "experiments/create":
-                return {"experiment_id": "1"}
-            case "experiments/get" | "experiments/get-by-name":
-                return {"experiment": {"experiment_id": "1", "name": "Default"}}
-            case "experiments/search":
-                return {"experiments": [{"experiment_id": "1", "name": "Default"}]}
-            case "runs/create":
-                run_id = f"{next(self._ids):032x}"
-                self.runs[run_id] = {"info": body, "params": {}, "tags": {}, "metrics": {}}
-                return self._run(run_id)
-            case "runs/get":
-                return self._run(body["run_id"])
-            case "runs/update":
-                self._known(body["run_id"])["info"].update(body)
-                return {}
-            case "runs/log-batch":
-                run = self._known(body["run_id"])
-                for item in body["params"]:
-                    if run["params"].get(item["key"], item["value"]) != item["value"]:
-                        raise Refused(400, "INVALID_PARAMETER_VALUE", "Changing param values")
-                for name in ("params", "tags"):
-                    run[name].update({item["key"]: item["value"] for item in body[name]})
-                for m in body["metrics"]:  # exact copies are dropped
-                    run["metrics"].setdefault((m["key"], m["step"], m["timestamp"], m["value"]), m)
-                return {}
-            case "runs/log-inputs":
-                return {}
-        raise Refused(404, "ENDPOINT_NOT_FOUND", f"{method} {route}")
+        experiment = {"experiment_id": "1", "name": "Default"}
+        answers: dict[str, Callable[[JSON], JSON]] = {
+            "experiments/create": lambda _: {"experiment_id": "1"},
+            "experiments/get": lambda _: {"experiment": experiment},
+            "experiments/get-by-name": lambda _: {"experiment": experiment},
+            "experiments/search": lambda _: {"experiments": [experiment]},
+            "runs/create": self._create_run,
+            "runs/get": lambda body: self._run(body["run_id"]),
+            "runs/update": self._update_run,
+            "runs/log-batch": self._log_batch,
+            "runs/log-inputs": lambda _: {},
+            _FILES.rstrip("/"): lambda _: {"files": self.listing},
+            **self.extra_answers,
+        }
+        if route not in answers:
+            raise RefusedError(404, "ENDPOINT_NOT_FOUND", f"{method} {route}")
+        return answers[route](body)
+
+    def _create_run(self, body: JSON) -> JSON:
+        run_id = f"{next(self._ids):032x}"
+        self.runs[run_id] = {"info": body, "params": {}, "tags": {}, "metrics": {}}
+        return self._run(run_id)
+
+    def _update_run(self, body: JSON) -> JSON:
+        self._known(body["run_id"])["info"].update(body)
+        return {}
+
+    def _log_batch(self, body: JSON) -> JSON:
+        run = self._known(body["run_id"])
+        for item in body["params"]:
+            if run["params"].get(item["key"], item["value"]) != item["value"]:
+                raise RefusedError(400, "INVALID_PARAMETER_VALUE", "Changing param values")
+        for name in ("params", "tags"):
+            run[name].update({item["key"]: item["value"] for item in body[name]})
+        for m in body["metrics"]:  # exact copies are dropped
+            run["metrics"].setdefault((m["key"], m["step"], m["timestamp"], m["value"]), m)
+        return {}
 
     def _known(self, run_id: str) -> JSON:
         if run_id not in self.runs:
-            raise Refused(404, "RESOURCE_DOES_NOT_EXIST", f"Run with id={run_id} not found")
+            raise RefusedError(404, "RESOURCE_DOES_NOT_EXIST", f"Run with id={run_id} not found")
         return self.runs[run_id]
 
     def _run(self, run_id: str) -> JSON:
@@ -161,7 +181,7 @@ def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
                 try:
                     found = server.answer(self.command, route, body)
                     self._send(200, json.dumps(found).encode())
-                except Refused as error:
+                except RefusedError as error:
                     said = {"error_code": error.code, "message": str(error)}
                     self._send(error.status, json.dumps(said).encode())
 

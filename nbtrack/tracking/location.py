@@ -14,6 +14,7 @@ from nbtrack.wire.address import Address, is_address, parse_address
 Place = Path | Address
 """Where runs go: a database file, or a tracking server."""
 
+_PLATFORMS = frozenset({"databricks", "databricks-uc", "uc"})  # MLflow's words, not files
 _MLFLOWS = "MLFLOW_TRACKING_URI"
 
 _lock = threading.Lock()
@@ -34,6 +35,11 @@ def resolve(uri: str) -> Place:
     >>> str(resolve("http://127.0.0.1:5000/"))
     'http://127.0.0.1:5000'
     """
+    if uri.partition("://")[0] in _PLATFORMS:
+        raise InvalidParameterError(
+            f"The tracking URI {uri!r} names a platform that nbtrack does not know.",
+            hint="Use a path, sqlite:///path, or the address of an MLflow server: http(s)://...",
+        )
     return parse_address(uri) if is_address(uri) else resolve_path(uri)
 
 

@@ -232,7 +232,7 @@ class Http:
                 "MLFLOW_TRACKING_PASSWORD.",
                 status=status,
             )
-        if not code:
+        if not code or code == "ENDPOINT_NOT_FOUND":
             return self._foreign(answer)
         if status in _TRY_AGAIN or status > 500:  # noqa: PLR2004 - the server's own trouble
             return ServerError(

@@ -17,7 +17,7 @@ import pytest
 from nbtrack.errors import StoreError
 from nbtrack.settings import settings
 from nbtrack.store import outbox, sender
-from nbtrack.testing.fake_server import FakeServer, Refused, running
+from nbtrack.testing.fake_server import FakeServer, RefusedError, running
 from nbtrack.tracking import Client, notices
 from nbtrack.tracking.notices import NbtrackWarning
 from nbtrack.tracking.server import ServerWorkspace
@@ -96,7 +96,7 @@ def test_batches_keep_to_the_limits(client: Client, server: FakeServer) -> None:
 def test_what_is_refused_does_not_take_the_rest_along(client: Client, server: FakeServer) -> None:
     def refuse(route: str, body: dict[str, Any]) -> None:
         if route == "runs/log-batch" and any(m["key"] == "bad" for m in body["metrics"]):
-            raise Refused(400, "INVALID_PARAMETER_VALUE", "no such metric")
+            raise RefusedError(400, "INVALID_PARAMETER_VALUE", "no such metric")
 
     server.refuse = refuse
     run = client.start_run()
@@ -110,7 +110,7 @@ def test_what_is_refused_does_not_take_the_rest_along(client: Client, server: Fa
 def test_one_record_that_breaks_the_server(client: Client, server: FakeServer) -> None:
     def refuse(route: str, body: dict[str, Any]) -> None:
         if route == "runs/log-batch" and any(m["key"] == "bad" for m in body["metrics"]):
-            raise Refused(500, "INTERNAL_ERROR", "oops")
+            raise RefusedError(500, "INTERNAL_ERROR", "oops")
 
     server.refuse = refuse
     run = client.start_run()
@@ -142,9 +142,11 @@ def test_an_outage_is_waited_out(client: Client, server: FakeServer) -> None:
         run.log_metric("loss", step, step)
     run.end()
     assert time.perf_counter() - begin < 1
-    with pytest.warns(NbtrackWarning, match=r"cannot be reached.* Training goes on") as caught:
-        with pytest.raises(StoreError):
-            client.flush(5)
+    with (
+        pytest.warns(NbtrackWarning, match=r"cannot be reached.* Training goes on") as caught,
+        pytest.raises(StoreError),
+    ):
+        client.flush(5)
     assert len(caught) == 1
     server.start()
     until(lambda: server.runs[run.run_id]["info"].get("status") == "FINISHED")
@@ -167,9 +169,13 @@ def test_what_waits_is_bounded(
     run.log_param("a", 1)
     with pytest.warns(NbtrackWarning, match="cannot be reached"), pytest.raises(StoreError):
         client.flush()
-    with pytest.warns(NbtrackWarning, match="fill 1 MB: further records are lost"):
+
+    def log_all() -> None:
         for i in range(30):
             run.log_text("x" * 100_000, f"{i}.txt")
+
+    with pytest.warns(NbtrackWarning, match="fill 1 MB: further records are lost"):
+        log_all()
     server.start()
 
 

@@ -14,7 +14,7 @@ from nbtrack.errors import (
     NbtrackError,
     NotFoundError,
 )
-from nbtrack.testing.fake_server import FakeServer, Refused, running
+from nbtrack.testing.fake_server import FakeServer, RefusedError, running
 from nbtrack.wire import Address, Http, ServerError
 from nbtrack.wire import http as module
 
@@ -64,7 +64,7 @@ def test_errors_are_ours(
     http: Http, server: FakeServer, status: int, code: str, kind: type[NbtrackError]
 ) -> None:
     def refuse(_route: str, _body: object) -> None:
-        raise Refused(status, code, "because")
+        raise RefusedError(status, code, "because")
 
     server.refuse = refuse
     with pytest.raises(kind):

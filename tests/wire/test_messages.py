@@ -103,7 +103,7 @@ def test_experiments(experiment: Experiment) -> None:
     lasts=st.dictionaries(_filled, _floats, max_size=3),
     inputs=st.lists(_inputs, max_size=2),
 )
-def test_runs(
+def test_runs(  # noqa: PLR0917 - one for each part of a run
     status: RunStatus,
     end: int | None,
     params: dict[str, str],

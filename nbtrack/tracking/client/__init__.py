@@ -13,7 +13,7 @@ __all__ = ["Client", "MlflowClient"]
 
 
 class Client(Experiments, Runs, Logging, Models, Exports, Maintenance):
-    """Experiments, runs and models of one database, or tracking server, by the names that MLflow's client has.
+    """Experiments, runs and models of one database, or tracking server, by MLflow's names.
 
     Clients of the same file share one writer. Runs may be named, wherever one is asked for, by
     their id, by the beginning of it (4 characters or more), or by their name.
@@ -21,8 +21,9 @@ class Client(Experiments, Runs, Logging, Models, Exports, Maintenance):
     Parameters
     ----------
     tracking_uri
-        A path, ``sqlite:///path`` or ``http(s)://server``; default: what `nbtrack.set_tracking_uri` chose, then the
-        setting ``db``, then the nearest ``nbtrack.db`` from the working directory upwards.
+        A path, ``sqlite:///path`` or ``http(s)://server``; default: what
+        `nbtrack.set_tracking_uri` chose, then the setting ``db``, then the nearest ``nbtrack.db``
+        from the working directory upwards.
     registry_uri
         The same place, if it is given: registered models are where the runs are.
 

@@ -59,7 +59,7 @@ def serving(database: Path) -> Iterator[Http]:
     # MLflow's own settings are for its clients: this server is told all that it needs.
     kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(
+        server = subprocess.Popen(  # noqa: S603 - the installed mlflow, and a path of the user's
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
