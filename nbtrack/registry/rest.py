@@ -51,7 +51,9 @@ class RestRegistry:
             body["source"] = f"{self._store.artifact_uri(run_id)}/{artifact_path}"
         else:
             body |= {"source": f"{_BY_ID}{model.model_id}", "model_id": model.model_id}
-        made = self._http.call("POST", "model-versions/create", body, retries=0)
+        made = self._http.call(
+            "POST", "model-versions/create", body, wants="model_version", retries=0
+        )
         return self._whole(version_from_json(made["model_version"]))
 
     def _model_of(self, run_id: str, artifact_path: str) -> ModelInfo | None:
@@ -87,19 +89,21 @@ class RestRegistry:
         """Return a version by number, by ``latest``, or by ``@alias``."""
         self._sink.flush()
         if version == LATEST:
-            model = self._http.call("GET", "registered-models/get", query={"name": name})
-            numbers = [
-                int(v["version"]) for v in model["registered_model"].get("latest_versions", ())
-            ]
+            model = self._http.call(
+                "GET", "registered-models/get", query={"name": name}, wants="registered_model"
+            )["registered_model"]
+            numbers = [int(v["version"]) for v in model.get("latest_versions", ())]
             if not numbers:
                 raise NotFoundError(f"The registered model {name!r} has no version yet.")
             version = max(numbers)
         if isinstance(version, str):
             query = {"name": name, "alias": version.removeprefix("@")}
-            found = self._http.call("GET", "registered-models/alias", query=query)
+            found = self._http.call(
+                "GET", "registered-models/alias", query=query, wants="model_version"
+            )
         else:
             query = {"name": name, "version": str(version)}
-            found = self._http.call("GET", "model-versions/get", query=query)
+            found = self._http.call("GET", "model-versions/get", query=query, wants="model_version")
         return self._whole(version_from_json(found["model_version"]))
 
     def _whole(self, version: ModelVersion) -> ModelVersion:

@@ -321,7 +321,8 @@ class Outbox:
 
     def _look_at(self, run_id: str) -> None:
         """Raise if a run is gone, or in the trash: then nothing of a batch can be taken."""
-        found = self._http.call("GET", "runs/get", query={"run_id": run_id}, retries=0)
+        query = {"run_id": run_id}
+        found = self._http.call("GET", "runs/get", query=query, wants="run", retries=0)
         if found["run"]["info"].get("lifecycle_stage") == LifecycleStage.DELETED:
             raise NotFoundError(f"The run {run_id} is in the trash.")
 

@@ -109,6 +109,7 @@ class RestStore:
                 "start_time": run.start_time,
                 "tags": pairs_to_json(tags),
             },
+            wants="run",
             retries=0,  # asked twice, it would make two
             timeout=_CREATE_S,
         )
@@ -216,7 +217,9 @@ class RestStore:
         if artifact_location:
             body["artifact_location"] = artifact_location
         try:
-            made = self._http.call("POST", "experiments/create", body, retries=0)
+            made = self._http.call(
+                "POST", "experiments/create", body, wants="experiment_id", retries=0
+            )
         except AlreadyExistsError:
             raise self._taken(name) from None
         self._names[str(made["experiment_id"])] = storable(name)
@@ -287,7 +290,10 @@ class RestStore:
         """Return an experiment, in the trash or not."""
         records.experiment_key(experiment_id)
         found = self._http.call(
-            "GET", "experiments/get", query={"experiment_id": str(experiment_id)}
+            "GET",
+            "experiments/get",
+            query={"experiment_id": str(experiment_id)},
+            wants="experiment",
         )
         return self._experiment_of(found["experiment"])
 
@@ -295,7 +301,10 @@ class RestStore:
         """Return the experiment of that name, in the trash or not."""
         try:
             found = self._http.call(
-                "GET", "experiments/get-by-name", query={"experiment_name": storable(name)}
+                "GET",
+                "experiments/get-by-name",
+                query={"experiment_name": storable(name)},
+                wants="experiment",
             )
         except NotFoundError:
             return None
@@ -377,7 +386,7 @@ class RestStore:
     def get_model(self, model_id: str) -> ModelInfo | None:
         """Return a logged model; None if there is none."""
         try:
-            found = self._http.call("GET", f"logged-models/{model_id}")["model"]
+            found = self._http.call("GET", f"logged-models/{model_id}", wants="model")["model"]
         except NotFoundError:
             return None
         self._uris[model_id] = str(found["info"].get("artifact_uri", ""))
@@ -502,7 +511,8 @@ class RestStore:
         """Return the points of a run that belong to models that it made."""
         found = []
         for output in self._run_json(run_id).get("outputs", {}).get("model_outputs", ()):
-            model = self._http.call("GET", f"logged-models/{output['model_id']}")["model"]
+            route = f"logged-models/{output['model_id']}"
+            model = self._http.call("GET", route, wants="model")["model"]
             found += [
                 metric_from_json(item, run_id)
                 for item in model.get("data", {}).get("metrics", ())
@@ -546,7 +556,7 @@ class RestStore:
         self._sink.flush()
         try:
             found: dict[str, Any] = self._http.call(
-                "GET", "runs/get", query={"run_id": run_id, "run_uuid": run_id}
+                "GET", "runs/get", query={"run_id": run_id, "run_uuid": run_id}, wants="run"
             )["run"]
         except NotFoundError:
             self._known.pop(run_id, None)

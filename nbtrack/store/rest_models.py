@@ -53,7 +53,8 @@ class LoggedModels:
         made = self.http.call(
             "POST",
             "logged-models",
-            {
+            wants="model",
+            body={
                 "experiment_id": experiment_id,
                 "name": "".join("_" if char in _REFUSED_IN_NAMES else char for char in name),
                 "model_type": model.model_type,
@@ -69,7 +70,7 @@ class LoggedModels:
         """Say that all files of a model are there, and which run it is from; again is harmless."""
         body = {"model_id": model_id, "status": "LOGGED_MODEL_READY"}
         self.http.call("PATCH", f"logged-models/{model_id}", body)
-        run = self.http.call("GET", "runs/get", query={"run_id": run_id})["run"]
+        run = self.http.call("GET", "runs/get", query={"run_id": run_id}, wants="run")["run"]
         known = [o.get("model_id") for o in run.get("outputs", {}).get("model_outputs", ())]
         if model_id in known:  # a server takes it once
             return

@@ -330,7 +330,7 @@ class Sender:
         ended_ms = os.fstat(file).st_mtime_ns // 1_000_000
         for run_id in begun:
             with contextlib.suppress(NotFoundError, InvalidParameterError):  # it is gone by now
-                found = self.http.call("GET", "runs/get", query={"run_id": run_id})
+                found = self.http.call("GET", "runs/get", query={"run_id": run_id}, wants="run")
                 if found["run"]["info"].get("status") == RunStatus.RUNNING:
                     end = {"run_id": run_id, "status": RunStatus.KILLED, "end_time": ended_ms}
                     self.http.call("POST", "runs/update", end)

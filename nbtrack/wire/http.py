@@ -86,6 +86,7 @@ class Http:
         body: Mapping[str, Any] | None = None,
         *,
         query: Mapping[str, Any] | None = None,
+        wants: str = "",
         retries: int | None = None,
         timeout: float | None = None,
     ) -> JSON:
@@ -97,6 +98,8 @@ class Http:
             Below ``/api/2.0/mlflow/``, or a path that begins with ``/``.
         body, query
             What is asked; a list in `query` is a key that comes several times.
+        wants
+            What an answer has to have: without it, it is none of MLflow's.
         retries
             How often it is asked again; 0 for what must not be done twice. Default: the setting.
         timeout
@@ -119,7 +122,7 @@ class Http:
                 found = json.loads(answer.content or b"{}")
             except (ValueError, RecursionError):
                 found = None
-        if not isinstance(found, dict):
+        if not isinstance(found, dict) or (wants and wants not in found):
             raise self._foreign(answer)
         return found
 

@@ -120,3 +120,8 @@ def test_files_go_up_and_down_as_they_are(http: Http, server: FakeServer) -> Non
 def test_numbers_that_json_does_not_know_are_never_sent(http: Http) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         http.call("POST", "runs/log-batch", {"value": float("nan")})
+
+
+def test_an_answer_without_what_is_wanted(http: Http) -> None:
+    with pytest.raises(ServerError, match="does not answer as a tracking server does"):
+        http.call("GET", "experiments/get", wants="run")

@@ -384,7 +384,9 @@ class _Export:
             body |= {"source": f"models:/{models[0].model_id}", "model_id": models[0].model_id}
         else:
             body["source"] = f"{there.info.artifact_uri}/{path}"
-        made = self._http.call("POST", "model-versions/create", body, retries=0)
+        made = self._http.call(
+            "POST", "model-versions/create", body, wants="model_version", retries=0
+        )
         number = int(made["model_version"]["version"])
         at = {"name": version.name, "version": str(number)}
         if version.current_stage != _NO_STAGE:
