@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +39,15 @@ def _best(client: Client) -> str:
     return run.run_id
 
 
-def _there(server: Client, name: str) -> Run:
-    (run,) = server.search_runs(filter_string=f"attributes.run_name = '{name}'")
+def _there(server: Client, run_id: str) -> Run:
+    """Return the run on a server that one of ours has become."""
+    (run,) = server.search_runs(filter_string=f"tags.`nbtrack.run_id` = '{run_id}'")
     return server.get_run(run.info.run_id)
 
 
 @pytest.fixture
-def server(mlflow_server: str) -> Iterator[Client]:
-    server = Client(mlflow_server)
-    yield server
-    for experiment in server.search_experiments():
-        for run in server.search_runs(experiment.experiment_id):
-            server.delete_run(run.info.run_id)
+def server(mlflow_server: str) -> Client:
+    return Client(mlflow_server)
 
 
 @pytest.mark.mlflow
@@ -66,7 +62,7 @@ def test_a_run_arrives_whole(client: Client, server: Client) -> None:
     assert report.experiments == ["export"]
     assert [v.version for v in report.versions] == [1]
     assert seen[-1] == (2, 2)
-    local, run = client.get_run(run_id), _there(server, "best")
+    local, run = client.get_run(run_id), _there(server, run_id)
     assert run.data.params == {"alpha": "0.5", "text": "é😀"}
     assert {**local.data.tags, "nbtrack.run_id": run_id}.items() <= run.data.tags.items()
     assert run.info.experiment_name == "export"
@@ -78,7 +74,7 @@ def test_a_run_arrives_whole(client: Client, server: Client) -> None:
     assert series.timestamps.tolist() == mine.timestamps.tolist()
     assert run.inputs.dataset_inputs[0].dataset.name == "X"
     assert run.inputs.dataset_inputs[0].context == "train"
-    child = _there(server, "child")
+    child = _there(server, client.get_run("child").info.run_id)
     assert child.info.parent_run_id == run.info.run_id
     assert (child.info.status, child.info.error) == (RunStatus.FAILED, "Traceback: oops")
     folder = server.download_artifacts(run.info.run_id, "notes")
@@ -95,7 +91,7 @@ def test_a_run_arrives_whole(client: Client, server: Client) -> None:
     client.set_tag(run_id, "team", "red")
     later = client.export_mlflow(run_id, server.tracking_uri)
     assert (later.added, later.updated, later.unchanged) == ([], [run_id], 1)
-    run = _there(server, "best")
+    run = _there(server, run_id)
     assert (run.data.metrics["late"], run.data.tags["team"]) == (1.0, "red")
     assert len(run.models) == 1
     assert len(server.get_metric_history(run.info.run_id, "loss")) == 2_500
