@@ -22,8 +22,8 @@ LAYERS = (
     ("store", "artifacts", "models", "provenance", "media", "data"),
     ("registry", "transfer"),
     ("tracking",),
-    ("autolog", "projects", "serving", "bundles", "datasource", "htmlview"),
-    ("widgets", "report", "server", "testing"),
+    ("autologging", "projects", "serving", "bundles", "datasource", "htmlview"),
+    ("widgets", "report", "server", "testing", "sklearn"),
     ("ipython", "cli", "__init__"),
     ("__main__",),
 )
@@ -72,7 +72,7 @@ ML_LIBRARIES = {
     "transformers": "transformers",
     "xgboost": "xgboost",
 }
-FENCES |= {name: rf"(autolog|models/flavors)/{file}\.py" for name, file in ML_LIBRARIES.items()}
+FENCES |= {name: rf"(autologging|models/flavors)/{file}\.py" for name, file in ML_LIBRARIES.items()}
 # Importing these when a module is imported would make `import nbtrack` slow.
 NEVER_AT_MODULE_LEVEL = {*ML_LIBRARIES, "numpy", "pandas"}
 
@@ -245,9 +245,9 @@ def _write(root: Path, file: str, text: str) -> None:
         pytest.param("ipython/a.py", "import anywidget", id="anywidget"),
         pytest.param("report/a.py", "import click", id="click"),
         pytest.param("report/a.py", "def f():\n  import uvicorn", id="uvicorn"),
-        pytest.param("autolog/torch.py", "def f():\n  import sklearn", id="sklearn elsewhere"),
-        pytest.param("autolog/sklearn.py", "import sklearn.base", id="sklearn at module level"),
-        pytest.param("autolog/sklearn.py", "class A:\n  import sklearn", id="in a class body"),
+        pytest.param("autologging/torch.py", "def f():\n  import sklearn", id="sklearn elsewhere"),
+        pytest.param("autologging/sklearn.py", "import sklearn.base", id="sklearn at module level"),
+        pytest.param("autologging/sklearn.py", "class A:\n  import sklearn", id="in a class body"),
         pytest.param("store/a.py", "try:\n  import numpy\nexcept E: pass", id="numpy"),
         pytest.param("store/a.py", "if not TYPE_CHECKING:\n  import pandas", id="pandas"),
     ],
@@ -267,10 +267,10 @@ def test_a_breach_is_found(tmp_path: Path, file: str, text: str) -> None:
         ("store/sqlite.py", "import sqlite3"),
         ("store/a.py", "def f():\n  import numpy, pandas"),
         ("store/a.py", "if TYPE_CHECKING:\n  import pandas as pd"),
-        ("autolog/sklearn.py", "def f():\n  from sklearn.base import BaseEstimator"),
+        ("autologging/sklearn.py", "def f():\n  from sklearn.base import BaseEstimator"),
         ("models/flavors/torch.py", "def f():\n  import torch.nn"),
         ("cli/runs.py", "import click"),
-        ("testing/a.py", "from nbtrack.autolog import scope"),
+        ("testing/a.py", "from nbtrack.autologging import scope"),
     ],
 )
 def test_what_is_allowed_passes(tmp_path: Path, file: str, text: str) -> None:

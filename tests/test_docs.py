@@ -70,8 +70,8 @@ def commands() -> str:
 
     def walk(command: click.Command, path: str) -> None:
         if isinstance(command, click.Group):
-            for name in sorted(command.commands):
-                walk(command.commands[name], f"{path} {name}")
+            for name in sorted(command.list_commands(click.Context(command))):
+                walk(command.get_command(click.Context(command), name), f"{path} {name}")
             return
         context = click.Context(command, info_name=path, help_option_names=["-h", "--help"])
         usage = " ".join([path, *command.collect_usage_pieces(context)])

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
         stepped_names,
         to_pil,
     )
+    from nbtrack.media.plot import Plot
     from nbtrack.media.table import add_table, decode_table, encode_table, logged_tables
     from nbtrack.media.text import encode_dict, encode_text
 
 __all__ = [
     "Image",
+    "Plot",
     "add_table",
     "decode_table",
     "encode_dict",
@@ -43,6 +45,7 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "Image": ".image",
+        "Plot": ".plot",
         "add_table": ".table",
         "decode_table": ".table",
         "encode_dict": ".text",

@@ -14,8 +14,15 @@ Examples
 from __future__ import annotations
 
 import itertools
+import json
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbtrack.autologging import TrackedRun
+    from nbtrack.media import Plot
+    from nbtrack.models import Snapshot
 
 
 class FakeRun:
@@ -27,10 +34,19 @@ class FakeRun:
         Identity of the run.
     failing
         Names of the verbs that raise instead.
+    parent
+        The run that it is a part of.
     """
 
-    def __init__(self, run_id: str, name: str, failing: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        name: str,
+        failing: Collection[str] = (),
+        parent: FakeRun | None = None,
+    ) -> None:
         self.run_id = run_id
+        self.parent = parent
         self.name = name
         self.failing = failing
         self.thread = threading.get_ident()
@@ -40,6 +56,8 @@ class FakeRun:
         self.tags: dict[str, str] = {}
         self.inputs: list[tuple[str, str, str]] = []  # name, context, type
         self.models: list[tuple[str, str, bytes]] = []  # class, flavor, pickle
+        self.states: dict[str, Snapshot] = {}
+        self.plots: dict[str, dict[str, Any]] = {}
         self.status: str | None = None
         self.error: str | None = None
 
@@ -62,6 +80,24 @@ class FakeRun:
         for key, value in metrics.items():
             self.metrics.setdefault(key, []).append((step, value))
 
+    def log_history(
+        self,
+        key: str,
+        values: Sequence[float],
+        steps: Sequence[int] | None = None,
+        timestamps: Sequence[int] | None = None,
+    ) -> None:
+        """Keep many points of a metric; their times are not kept."""
+        self._fail("log_history")
+        places = range(len(values)) if steps is None else steps
+        points = [(int(s), float(v)) for s, v in zip(places, values, strict=True)]
+        self.metrics.setdefault(key, []).extend(points)
+
+    def log_plot(self, plot: Plot) -> None:
+        """Keep the table as it is stored, by name."""
+        self._fail("log_plot")
+        self.plots[plot.name] = json.loads(plot.encode())
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Keep tags."""
         self._fail("set_tags")
@@ -78,6 +114,11 @@ class FakeRun:
 
         self._fail("log_model")
         self.models.append((type(model).__name__, flavor, cloudpickle.dumps(model)))
+
+    def log_state(self, snapshot: Snapshot, artifact_path: str = "model") -> None:
+        """Keep the snapshot, by path."""
+        self._fail("log_state")
+        self.states[artifact_path] = snapshot
 
     def end(self, status: str, error: str | None = None) -> None:
         """Keep how the run ended."""
@@ -112,10 +153,11 @@ class FakeTracker:
         self.active: FakeRun | None = None
         self._ids = itertools.count()
 
-    def begin_run(self, name_hint: str) -> FakeRun:
+    def begin_run(self, name_hint: str, *, parent: TrackedRun | None = None) -> FakeRun:
         """Begin a run and keep it."""
         self._fail("begin_run")
-        run = FakeRun(f"{next(self._ids):032x}", name_hint, self.failing)
+        owner = parent if isinstance(parent, FakeRun) else None
+        run = FakeRun(f"{next(self._ids):032x}", name_hint, self.failing, owner)
         self.runs.append(run)
         return run
 

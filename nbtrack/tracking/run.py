@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nbtrack.models import take_snapshot
+from nbtrack.errors import InvalidParameterError
+from nbtrack.models import Snapshot, take_snapshot
 from nbtrack.models.flavors import ModelTooLargeError
 from nbtrack.settings import settings
 from nbtrack.tracking import events, notices
@@ -139,6 +140,50 @@ class ActiveRun(RunLife, RunFiles):
             if events.listeners:
                 self._changed()
 
+    def log_history(
+        self,
+        key: str,
+        values: Sequence[float],
+        steps: Sequence[int] | None = None,
+        timestamps: Sequence[int] | None = None,
+    ) -> None:
+        """Add many points to one metric; none, if one of them cannot be.
+
+        Parameters
+        ----------
+        values
+            Numbers, or an array of them.
+        steps
+            Their places; default: from 0 upwards.
+        timestamps
+            In ms since 1970 UTC; default: now.
+
+        Raises
+        ------
+        InvalidParameterError
+            A value is no number; there are more or fewer steps or timestamps than values.
+        """
+        key = to_key(key)
+        numbers = [value if type(value) is float else to_float(key, value) for value in values]
+        places = range(len(numbers)) if steps is None else [to_int("step", s) for s in steps]
+        now = now_ms()
+        times = (
+            [now] * len(numbers)
+            if timestamps is None
+            else [to_int("timestamp", t) for t in timestamps]
+        )
+        if not len(numbers) == len(places) == len(times):
+            raise InvalidParameterError(
+                f"The metric {key!r} got {len(numbers)} values, {len(places)} steps and "
+                f"{len(times)} timestamps.",
+                hint="Give as many of each.",
+            )
+        for value, step, at in zip(numbers, places, times, strict=True):
+            self._add_point(self.run_id, key, value, step, at)
+        if numbers:
+            self.metrics[key] = numbers[-1]
+            self._changed()
+
     def set_tag(self, key: str, value: object) -> None:
         """Set a tag. A key that is there is overwritten."""
         self.set_tags({key: value})
@@ -256,6 +301,10 @@ class ActiveRun(RunLife, RunFiles):
                 f"The model of run {self.run_name} is left out: {error}", cause="model too large"
             )
             return
+        self.log_state(snapshot, artifact_path)
+
+    def log_state(self, snapshot: Snapshot, artifact_path: str = MODEL_PATH) -> None:
+        """Keep a model that is bytes already; one with the same path takes its place."""
         model_id = new_id()
         self._workspace.keep_model(ModelFiles(snapshot, self.run_id, artifact_path, model_id))
         self._workspace.store.log_model(
@@ -263,7 +312,7 @@ class ActiveRun(RunLife, RunFiles):
                 model_id=model_id,
                 run_id=self.run_id,
                 artifact_path=artifact_path,
-                flavor=flavor,
+                flavor=snapshot.flavor,
                 model_class=snapshot.model_class,
                 size_bytes=snapshot.size_bytes,
                 created_ms=now_ms(),

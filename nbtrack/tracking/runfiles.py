@@ -168,6 +168,10 @@ class RunFiles:
             tags = store.get_run(self.run_id).data.tags
             store.set_tags(self.run_id, {TABLES_TAG: media.add_table(path, tags.get(TABLES_TAG))})
 
+    def log_plot(self, plot: media.Plot) -> None:
+        """Keep a small table that the front end draws, as ``plots/<name>.json``."""
+        self._put({file_inside(plot.path): plot.encode()})
+
     def _put_local(self, local: Path, folder: str) -> None:
         for file, path in local_files(local, folder):
             self._put({path: read_local(file)})

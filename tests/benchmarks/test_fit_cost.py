@@ -19,8 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import nbtrack
-from nbtrack import autolog
-from nbtrack.autolog.tracker import FluentTracker
+from nbtrack import autologging
+from nbtrack.autologging.tracker import FluentTracker
 
 pytestmark = pytest.mark.benchmark
 ROUNDS = 25
@@ -48,16 +48,16 @@ def test_tracked_fit(name: str, workdir: Path, capsys: pytest.CaptureFixture[str
             start = time.thread_time()
             pickle.dumps(model, protocol=5)
             pickled.append(time.thread_time() - start)
-            autolog.enable(FluentTracker())
+            autologging.enable(FluentTracker())
             model = make()
             start, process = time.thread_time(), time.process_time()
             model.fit(X, y)  # type: ignore[attr-defined]
             tracked.append(time.thread_time() - start)
             nbtrack.flush()
             in_all.append(time.process_time() - process)
-            autolog.disable()
+            autologging.disable()
     finally:
-        autolog.disable()
+        autologging.disable()
         nbtrack.set_tracking_uri("")
     fit, dump, on, everything = (
         statistics.median(times) * 1e3 for times in (plain, pickled, tracked, in_all)

@@ -14,8 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import all_estimators
 
-from nbtrack import autolog
-from nbtrack.autolog import scope
+from nbtrack import autologging
+from nbtrack.autologging import scope
 
 pytestmark = pytest.mark.benchmark
 
@@ -48,11 +48,11 @@ def compare(capsys, name, work, number=200, rounds=15):
     """Print the median time of `work` without and with autologging."""
     on, off = [], []
     for _ in range(rounds):
-        autolog.disable()
+        autologging.disable()
         off.append(seconds(work, number))
-        autolog.enable(NoTracker())
+        autologging.enable(NoTracker())
         on.append(seconds(work, number))
-    autolog.disable()
+    autologging.disable()
     with_, without = statistics.median(on), statistics.median(off)
     with capsys.disabled():
         print(
@@ -65,8 +65,8 @@ def test_enable_and_disable(capsys):
     all_estimators()
     on, off = [], []
     for _ in range(9):
-        on.append(seconds(lambda: autolog.enable(NoTracker()), 1))
-        off.append(seconds(autolog.disable, 1))
+        on.append(seconds(lambda: autologging.enable(NoTracker()), 1))
+        off.append(seconds(autologging.disable, 1))
     with capsys.disabled():
         print(
             f"\nall of scikit-learn: enable {statistics.median(on) * 1e3:.2f} ms, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from nbtrack.errors import InvalidParameterError
+from nbtrack.media import Plot
+from nbtrack.models import Snapshot
 from nbtrack.provenance.redaction import MASK
 from nbtrack.settings import settings
 from nbtrack.tracking import ActiveRun, Client, events, notices
@@ -98,6 +101,46 @@ def test_a_point_has_the_time_it_was_logged_at(client: Client, run: ActiveRun) -
     assert metric.step == 0
     assert run.start_time <= metric.timestamp <= run.start_time + 60_000
     assert run.duration_ms >= 0
+
+
+def test_many_points_of_a_metric(client: Client, run: ActiveRun) -> None:
+    run.log_history("loss", np.array([3.0, 2.0, 1.0]), timestamps=[5, 6, 7])
+    run.log_history("acc", [0.5, 1], steps=[10, 20])
+    run.log_history("none", [])
+    history = client.get_metric_history("r", "loss")
+    points = [(m.step, m.value, m.timestamp) for m in history]
+    assert points == [(0, 3.0, 5), (1, 2.0, 6), (2, 1.0, 7)]
+    assert [m.step for m in client.get_metric_history("r", "acc")] == [10, 20]
+    assert run.metrics == {"loss": 1.0, "acc": 1.0}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"values": [1.0, "b"]}, {"values": [1.0], "steps": []}, {"values": [1], "steps": [1.5, "a"]}],
+)
+def test_many_points_or_none(client: Client, run: ActiveRun, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameterError):
+        run.log_history("loss", **wrong)
+    assert client.get_run("r").data.metrics == {}
+
+
+def test_a_model_that_is_bytes(client: Client, run: ActiveRun) -> None:
+    def snapshot(data: bytes) -> Snapshot:
+        return Snapshot("sklearn", "a.B", {"model.pkl": data}, {}, {})
+
+    run.log_state(snapshot(b"first"), "best")
+    run.log_state(snapshot(b"second"), "best")
+    run.log_state(snapshot(b"last"))
+    assert client.workspace.artifacts.read(run.run_id, "best/model.pkl") == b"second"
+    assert client.workspace.artifacts.read(run.run_id, "model/model.pkl") == b"last"
+    models = client.sql("select artifact_path, size_bytes from models order by 1")
+    assert models.values.tolist() == [["best", 6], ["model", 4]]
+
+
+def test_a_plot_is_an_artifact(client: Client, run: ActiveRun) -> None:
+    run.log_plot(Plot("folds", "folds", {"score": [0.5, 1.0]}))
+    stored = client.workspace.artifacts.read(run.run_id, "plots/folds.json")
+    assert json.loads(stored)["columns"] == {"score": [0.5, 1.0]}
 
 
 # -- params and tags

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import nbtrack
-from nbtrack.autolog import recording
-from nbtrack.autolog.tracker import FluentTracker
+from nbtrack.autologging import recording
+from nbtrack.autologging.tracker import FluentTracker
 from nbtrack.datasource import DataSource
 from nbtrack.errors import InvalidParameterError, NotFoundError, StoreError
 from nbtrack.provenance import cells

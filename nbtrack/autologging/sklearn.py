@@ -17,12 +17,12 @@ from numbers import Real
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
-from nbtrack.autolog import scope
-from nbtrack.autolog.callsite import CallSite
-from nbtrack.autolog.integration import TrackedRun, Tracker, current_tracker
-from nbtrack.autolog.patching import Patches, Wrap
-from nbtrack.autolog.predictions import PREDICTING_METHODS, Origin, Predictions
-from nbtrack.autolog.recording import Recording, attempt
+from nbtrack.autologging import scope
+from nbtrack.autologging.callsite import CallSite
+from nbtrack.autologging.integration import TrackedRun, Tracker, current_tracker
+from nbtrack.autologging.patching import Patches, Wrap
+from nbtrack.autologging.predictions import PREDICTING_METHODS, Origin, Predictions
+from nbtrack.autologging.recording import Recording, attempt
 
 _FITTING_METHODS = ("fit", "fit_transform", "fit_predict")
 _CROSS_VALIDATION = (
@@ -143,7 +143,7 @@ class _Call(ABC):
     _start: float = 0.0
 
     def __post_init__(self) -> None:
-        self.recording = Recording(self.tracker)
+        self.recording = Recording(self.tracker, "sklearn")
 
     def begin(self) -> None:
         kind = type(self.estimator)

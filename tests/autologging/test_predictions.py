@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbtrack.autolog.predictions import Book, IdentityMap
+from nbtrack.autologging.predictions import Book, IdentityMap
 from nbtrack.testing.fakes import FakeRun
 
 

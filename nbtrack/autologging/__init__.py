@@ -4,7 +4,7 @@
 more of tracking than that.
 """
 
-from nbtrack.autolog.integration import (
+from nbtrack.autologging.integration import (
     TABLE,
     Integration,
     Status,

@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import check_estimator
 
-from nbtrack import autolog
+from nbtrack import autologging
 from nbtrack.testing.fakes import FakeTracker
 
 X, y = load_wine(return_X_y=True)
@@ -29,13 +29,13 @@ ESTIMATORS = [LogisticRegression, StandardScaler, KMeans, Pipeline, GridSearchCV
 
 
 def on_and_off(look):
-    autolog.disable()
+    autologging.disable()
     off = look()
-    autolog.enable(FakeTracker())
+    autologging.enable(FakeTracker())
     try:
         return look(), off
     finally:
-        autolog.disable()
+        autologging.disable()
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
@@ -71,7 +71,7 @@ def test_signature_docs_and_names(cls):
 
 def test_class_access_is_the_original(tracker):
     fit = LogisticRegression.fit
-    autolog.disable()
+    autologging.disable()
     assert LogisticRegression.fit is fit
 
 

@@ -13,12 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbtrack.autolog.patching import Hook, ImportWatcher, Patches
+from nbtrack.autologging.patching import Hook, ImportWatcher, Patches
 
 
 def louder(greet):
     def wrapper(self, *args):
         return greet(self, *args) + "!"
+
+    return wrapper
+
+
+def louder_list(ask):
+    def wrapper(self):
+        return ask(self)
 
     return wrapper
 
@@ -57,6 +64,15 @@ def test_hook_is_reached_by_super_and_by_bound_pickles(patches):
     patches.hook(Person, "greet", louder)
     assert Child().greet() == "hello you!, child"
     assert pickle.loads(pickle.dumps(Person().greet))() == "hello you!"
+
+
+def test_who_looks_at_the_stack_sees_the_method_twice(patches):
+    class Curious:
+        def ask(self):
+            return [frame.function for frame in inspect.stack()[:3]]
+
+    patches.hook(Curious, "ask", louder_list)
+    assert Curious().ask()[:2] == ["ask", "ask"]
 
 
 def test_hook_only_where_the_class_itself_defines_the_method(patches):

@@ -9,7 +9,9 @@ from contextlib import suppress
 from types import FrameType
 from typing import ParamSpec, TypeVar
 
-from nbtrack.autolog.integration import TrackedRun, Tracker
+from nbtrack.autologging import tally
+from nbtrack.autologging.integration import TrackedRun, Tracker
+from nbtrack.autologging.options import options
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,25 +74,73 @@ class Recording:
     ----------
     tracker
         Where runs are begun. Whatever it raises becomes one warning.
+    library
+        Whose call it is: its options count.
+    parent
+        The run that this one is a part of; there is no look at the active run then.
+
+    Attributes
+    ----------
+    options
+        The options of the library when the call began.
+    run
+        The run, once it has begun.
     """
 
-    def __init__(self, tracker: Tracker) -> None:
+    def __init__(self, tracker: Tracker, library: str, *, parent: TrackedRun | None = None) -> None:
         self.tracker = tracker
+        self.library = library
+        self.options = options(library)
         self.run: TrackedRun | None = None
+        self._parent = parent
         self._ours = False
 
     def begin(self, name_hint: str) -> None:
         """Take up the active run, or begin one."""
-        self.run = self.attempt("look for an active run", self.tracker.active_run)
+        if self._parent is None and not self.options.exclusive:
+            self.run = self.attempt("look for an active run", self.tracker.active_run)
         if self.run is None:
-            self.run = self.attempt("begin a run", self.tracker.begin_run, name_hint)
-            self._ours = self.run is not None
+            begin_run, parent = self.tracker.begin_run, self._parent
+            self.run = self.attempt("begin a run", begin_run, name_hint, parent=parent)
+            if self.run is not None:
+                self._ours = True
+                tally.logged(self.library, "runs")
+                tags = {"mlflow.autologging": self.library, **self.options.extra_tags}
+                self.attempt("set the tags", self.run.set_tags, tags)
+
+    def log_input(self, data: object, name: str, context: str) -> None:
+        """Describe data, if the options have it so."""
+        if not self.options.log_datasets:
+            tally.skipped(self.library, "data: log_datasets is off")
+        elif self.run is not None:
+            self.attempt("describe the data", self.run.log_input, data, name, context)
+
+    def log_model(self, model: object, flavor: str) -> None:
+        """Keep the model as it is now, if the options have it so."""
+        if not self.options.log_models:
+            tally.skipped(self.library, "model: log_models is off")
+        elif self.run is not None:
+            self.attempt("log the model", self.run.log_model, model, flavor)
+            tally.logged(self.library, "models")
+
+    def notice(self, kind: str, text: str) -> None:
+        """Tell people something about the run: a tag that its card shows."""
+        if self.run is not None and not self.options.silent:
+            self.attempt("note", self.run.set_tags, {f"nbtrack.notice.{kind}": text})
 
     def attempt(
         self, what: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T | None:
-        """Call a function of ours; see `attempt` of this module."""
-        return attempt(self.tracker, what, function, *args, **kwargs)
+        """Call a function of ours; what goes wrong is counted, too. See `attempt`."""
+
+        def counted() -> T:
+            try:
+                return function(*args, **kwargs)
+            except Exception:
+                tally.skipped(self.library, f"could not {what}")
+                raise
+
+        return attempt(self.tracker, what, counted)
 
     def finish(self, write: Callable[[TrackedRun], None]) -> None:
         """End the run after a call that went well, once `write` has written down its results."""

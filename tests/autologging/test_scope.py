@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from nbtrack.autolog import scope
+from nbtrack.autologging import scope
 
 
 class Recorder:

@@ -12,8 +12,8 @@ import weakref
 from types import ModuleType
 from typing import Any
 
-from nbtrack.autolog import scope
-from nbtrack.autolog.patching import Patches
+from nbtrack.autologging import scope
+from nbtrack.autologging.patching import Patches
 
 _MARK = "_nbtrack_inside"
 

@@ -196,7 +196,7 @@ def data_name(expression: ast.expr | None) -> str | None:
     Examples
     --------
     >>> import ast
-    >>> from nbtrack.autolog.callsite import data_name
+    >>> from nbtrack.autologging.callsite import data_name
     >>> [data_name(ast.parse(text, mode="eval").body)
     ...  for text in ("X_test", "data.X", "X[:100]", "scaler.transform(X)", "X.to_numpy()", "1")]
     ['X_test', 'data.X', 'X', 'X', 'X', None]

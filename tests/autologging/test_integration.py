@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nbtrack import autolog
-from nbtrack.autolog import integration
+from nbtrack import autologging
+from nbtrack.autologging import integration
 from nbtrack.errors import InvalidParameterError
 from nbtrack.testing.fakes import FakeTracker
 
@@ -35,14 +35,14 @@ def run_python(code):
 def test_importing_and_enabling_imports_no_library():
     code = """
         import importlib, pkgutil, sys
-        import nbtrack.autolog, nbtrack.testing.fakes
-        for module in pkgutil.iter_modules(nbtrack.autolog.__path__):
-            importlib.import_module("nbtrack.autolog." + module.name)
-        nbtrack.autolog.enable(nbtrack.testing.fakes.FakeTracker())
+        import nbtrack.autologging, nbtrack.testing.fakes
+        for module in pkgutil.iter_modules(nbtrack.autologging.__path__):
+            importlib.import_module("nbtrack.autologging." + module.name)
+        nbtrack.autologging.enable(nbtrack.testing.fakes.FakeTracker())
         libraries = {"sklearn", "numpy", "pandas", "joblib", "IPython", "executing", "cloudpickle"}
         print(libraries & {name.partition(".")[0] for name in sys.modules})
-        print(sorted(row.reason for row in nbtrack.autolog.status().values()))
-        nbtrack.autolog.disable()
+        print(sorted(row.reason for row in nbtrack.autologging.status().values()))
+        nbtrack.autologging.disable()
     """
     loaded, reasons = run_python(code).splitlines()
     assert loaded == "set()"
@@ -58,10 +58,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 """
 ENABLE = """
-from nbtrack import autolog
+from nbtrack import autologging
 from nbtrack.testing.fakes import FakeTracker
 tracker = FakeTracker()
-autolog.enable(tracker)
+autologging.enable(tracker)
 """
 WORK = """
 X, y = load_iris(return_X_y=True)
@@ -86,10 +86,10 @@ def test_libraries_imported_before_and_after(order):
 
 def test_workers_do_not_import_us():
     code = """
-        from nbtrack import autolog
+        from nbtrack import autologging
         from nbtrack.testing.fakes import FakeTracker
         tracker = FakeTracker()
-        autolog.enable(tracker)
+        autologging.enable(tracker)
         import cloudpickle, sys
         from joblib import Parallel, delayed
         from sklearn.base import BaseEstimator
@@ -116,10 +116,10 @@ def test_workers_do_not_import_us():
 def test_forked_children_log_nothing():
     code = """
         import os
-        from nbtrack import autolog
+        from nbtrack import autologging
         from nbtrack.testing.fakes import FakeTracker
         tracker = FakeTracker()
-        autolog.enable(tracker)
+        autologging.enable(tracker)
         from sklearn.dummy import DummyClassifier
         model = DummyClassifier().fit([[1]], [1])
         pid = os.fork()
@@ -139,7 +139,7 @@ def snapshot():
     import sklearn.metrics
     import sklearn.model_selection
 
-    from nbtrack.autolog.sklearn import _subclasses
+    from nbtrack.autologging.sklearn import _subclasses
 
     owners = {c for cls in _subclasses(sklearn.base.BaseEstimator) for c in cls.__mro__}
     owners |= {joblib.parallel.Parallel, joblib.parallel.BatchedCalls}
@@ -165,15 +165,15 @@ def test_disable_restores_exactly():
 
     assert len(all_estimators()) > 150  # everything is imported now
     before = snapshot()
-    autolog.enable(FakeTracker())
-    autolog.enable(FakeTracker())
+    autologging.enable(FakeTracker())
+    autologging.enable(FakeTracker())
     during = snapshot()
     make_pipeline(StandardScaler()).fit_transform(*load_iris(return_X_y=True))
-    autolog.disable()
+    autologging.disable()
     after = snapshot()
     assert sum(before[key] != during[key] for key in before) > 250
     assert [key for key in before if after[key] != before[key]] == []
-    autolog.disable()
+    autologging.disable()
 
 
 def test_a_class_made_meanwhile_is_restored(tracker):
@@ -186,26 +186,26 @@ def test_a_class_made_meanwhile_is_restored(tracker):
         def fit_transform(self, X, y=None):
             return X
 
-    autolog.disable()
+    autologging.disable()
     assert {type(vars(Made)[name]) for name in ("fit", "fit_transform")} == {types.FunctionType}
 
 
 def test_unknown_name():
     with pytest.raises(InvalidParameterError, match="no integration 'torchy'"):
-        autolog.enable(FakeTracker(), "torchy")
+        autologging.enable(FakeTracker(), "torchy")
 
 
 def test_only_those_asked_for(monkeypatch):
-    autolog.enable(FakeTracker(), "joblib")
-    assert autolog.status()["joblib"].reason == ""
-    assert autolog.status()["sklearn"].reason == "not enabled"
-    autolog.disable()
-    assert autolog.status()["joblib"].reason == "not enabled"
+    autologging.enable(FakeTracker(), "joblib")
+    assert autologging.status()["joblib"].reason == ""
+    assert autologging.status()["sklearn"].reason == "not enabled"
+    autologging.disable()
+    assert autologging.status()["joblib"].reason == "not enabled"
 
 
 @pytest.mark.parametrize(
     ("version", "on"),
-    [("1.3.9", False), ("0.24", False), ("1.4.0", True), ("1.4.dev0", True), ("2.0rc1", True)],
+    [("1.3.9", False), ("0.24", False), ("1.4.0", True), ("1.4.dev0", True), ("2.0rc1", False)],
 )
 def test_versions(monkeypatch, version, on):
     import sklearn
@@ -213,11 +213,11 @@ def test_versions(monkeypatch, version, on):
     monkeypatch.setattr(sklearn, "__version__", version)
     quiet, loud = FakeTracker(), FakeTracker()
     try:
-        autolog.enable(quiet)
-        state = autolog.status()["sklearn"]
-        autolog.enable(loud, "sklearn")
+        autologging.enable(quiet)
+        state = autologging.status()["sklearn"]
+        autologging.enable(loud, "sklearn")
     finally:
-        autolog.disable()
+        autologging.disable()
     assert (state.installed, state.version) == (on, version)
     assert quiet.warnings == []
     assert loud.warnings == ([] if on else [state.reason])
@@ -228,21 +228,34 @@ def test_an_integration_that_cannot_be_installed(monkeypatch):
     """A library that has moved its insides is left as it was, with one warning."""
     from sklearn.dummy import DummyClassifier
 
-    from nbtrack.autolog import sklearn as implementation
+    from nbtrack.autologging import sklearn as implementation
 
     before = snapshot()
     monkeypatch.setattr(implementation, "_install_methods", lambda *_: 1 / 0)
     tracker = FakeTracker()
-    autolog.enable(tracker)
-    state = autolog.status()["sklearn"]
+    autologging.enable(tracker)
+    state = autologging.status()["sklearn"]
     assert "ZeroDivisionError" in state.reason
     assert tracker.warnings == [state.reason]
     DummyClassifier().fit([[1]], [1])
     assert tracker.runs == []
-    autolog.disable()
+    autologging.disable()
     assert snapshot() == before
 
 
+def test_a_run_may_have_a_parent(client, monkeypatch):
+    from nbtrack.autologging.tracker import FluentTracker
+    from nbtrack.tracking import location
+
+    monkeypatch.setattr(location, "_chosen", [client.path])
+    parent = FluentTracker().begin_run("Search")
+    child = FluentTracker().begin_run("Candidate", parent=parent)
+    info = client.get_run(child.run_id).info
+    assert (info.parent_run_id, info.experiment_name) == (parent.run_id, "Default")
+    for run in (child, parent):
+        run.end()
+
+
 def test_the_table_is_complete():
-    assert list(autolog.status()) == [row.name for row in integration.TABLE]
+    assert list(autologging.status()) == [row.name for row in integration.TABLE]
     assert len({row.name for row in integration.TABLE}) == len(integration.TABLE)

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nbtrack import autolog
+from nbtrack import autologging
 from nbtrack.testing.fakes import FakeTracker
 
 
@@ -10,7 +10,7 @@ from nbtrack.testing.fakes import FakeTracker
 def tracker() -> Iterator[FakeTracker]:
     """Autologging is on, and whatever was not expected to be said is an error."""
     tracker = FakeTracker()
-    autolog.enable(tracker)
+    autologging.enable(tracker)
     yield tracker
-    autolog.disable()
+    autologging.disable()
     assert tracker.warnings == []

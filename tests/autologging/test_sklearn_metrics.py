@@ -369,12 +369,12 @@ def test_a_metric_that_the_library_computes_is_not_the_users(tracker):
     from sklearn.datasets import load_iris
     from sklearn.linear_model import LogisticRegression
 
-    from nbtrack import autolog
+    from nbtrack import autologging
 
     X, y = load_iris(return_X_y=True)
-    autolog.disable()
+    autologging.disable()
     stranger = LogisticRegression(max_iter=500).fit(X, y)
-    autolog.enable(tracker)
+    autologging.enable(tracker)
     known = LogisticRegression(max_iter=500).fit(X, y)
     predicted = known.predict(X)
     assert stranger.score(X, predicted) == 1

@@ -29,7 +29,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metaestimators import available_if
 
-from nbtrack import autolog
+from nbtrack import autologging
 from nbtrack.testing.fakes import FakeRun
 
 X, y = load_iris(return_X_y=True)
@@ -48,6 +48,7 @@ def test_fit_is_a_run(tracker):
     assert run.params["C"] == "0.5"
     assert set(run.params) == set(model.get_params())
     assert run.tags == {
+        "mlflow.autologging": "sklearn",
         "estimator_name": "LogisticRegression",
         "estimator_class": "sklearn.linear_model._logistic.LogisticRegression",
     }
@@ -240,7 +241,7 @@ def test_active_run_of_the_user(tracker):
 
 def test_nothing_after_disable(tracker):
     model = Ridge().fit(X, y)
-    autolog.disable()
+    autologging.disable()
     Ridge().fit(X, y)
     model.score(X, y)
     assert len(tracker.runs) == 1
@@ -251,7 +252,7 @@ def test_enabling_again_replaces_the_tracker(tracker):
     from nbtrack.testing.fakes import FakeTracker
 
     other = FakeTracker()
-    autolog.enable(other)
+    autologging.enable(other)
     Ridge().fit(X, y)
     assert (len(tracker.runs), len(other.runs)) == (0, 1)
 
@@ -363,7 +364,7 @@ def test_the_users_exception(tracker):
     assert run.error.endswith("RuntimeError: mine\n")
     assert "Raising(error).fit(X)" in run.error
     assert "raise self.error" in run.error
-    assert "autolog/s" not in run.error
+    assert "autologging/s" not in run.error
 
 
 def test_frames_of_inner_fits_are_hidden(tracker):
@@ -412,7 +413,7 @@ def test_a_failing_tracker_changes_nothing(tracker, verb):
     from nbtrack.testing.fakes import FakeTracker
 
     failing = FakeTracker({verb})
-    autolog.enable(failing)
+    autologging.enable(failing)
     model = LogisticRegression(max_iter=1000)
     assert model.fit(X, y) is model
     predicted = model.predict(X)
@@ -490,7 +491,7 @@ def work():
 def test_results_and_random_state_are_the_same(tracker):
     on = work()
     assert len(tracker.runs) == 5
-    autolog.disable()
+    autologging.disable()
     assert work() == on
 
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from nbtrack.autolog.callsite import CallSite, data_name, target_text
-from nbtrack.autolog.integration import TrackedRun
+from nbtrack.autologging.callsite import CallSite, data_name, target_text
+from nbtrack.autologging.integration import TrackedRun
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class IdentityMap(Generic[T]):
 
     Examples
     --------
-    >>> from nbtrack.autolog.predictions import IdentityMap
+    >>> from nbtrack.autologging.predictions import IdentityMap
     >>> class Thing: pass
     >>> thing, colours = Thing(), IdentityMap()
     >>> colours.put(thing, "red")

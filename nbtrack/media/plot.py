@@ -1,0 +1,69 @@
+"""Small tables that a front end draws: curves, matrices, importances. No picture is made."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbtrack.media.plain import plain
+
+_UNSAFE = re.compile(r"[^\w.() +=@-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A few columns of numbers and texts, and what they are.
+
+    Parameters
+    ----------
+    name
+        What it is called; it becomes the file ``plots/<name>.json`` of the run.
+    kind
+        What is to be drawn: confusion_matrix, roc_curve, precision_recall_curve, calibration_curve,
+        residuals, feature_importance, coefficients, loss_curve, folds, search.
+    columns
+        Lists or arrays of one length by name; down-sampled by whoever makes them.
+    meta
+        More about it: labels, areas, counts.
+
+    Examples
+    --------
+    >>> plot = Plot("roc X/test", "roc_curve", {"fpr": [0, 1], "tpr": [0, 1]}, {"auc": 0.5})
+    >>> plot.path
+    'plots/roc X_test.json'
+    >>> plot.encode()
+    b'{"kind":"roc_curve","columns":{"fpr":[0,1],"tpr":[0,1]},"meta":{"auc":0.5}}'
+    """
+
+    name: str
+    kind: str
+    columns: Mapping[str, Sequence[Any]]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """Where it is among the artifacts; characters that no path can have become ``_``."""
+        return f"plots/{_UNSAFE.sub('_', self.name).strip(' .') or 'plot'}.json"
+
+    def encode(self) -> bytes:
+        """Return the content of its file. NaN is null, infinities are texts: JSON has neither."""
+        content = {"kind": self.kind, "columns": plain(self.columns), "meta": plain(self.meta)}
+        try:
+            text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+        except ValueError:
+            text = json.dumps(_finite(content), separators=(",", ":"))
+        return text.encode()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
