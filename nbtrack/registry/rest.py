@@ -12,7 +12,8 @@ from nbtrack.db import LogSink
 from nbtrack.errors import AlreadyExistsError, NotFoundError
 from nbtrack.registry.base import check_name
 from nbtrack.registry.uri import LATEST, RunUri, parse
-from nbtrack.store.rest import MODEL_ID, RestStore
+from nbtrack.store.rest import RestStore
+from nbtrack.store.rest_reading import MODEL_ID
 from nbtrack.types import ModelInfo, ModelVersion, RegisteredModel
 from nbtrack.wire.http import Http
 from nbtrack.wire.messages import registered_from_json, version_from_json

@@ -95,6 +95,8 @@ class Outbox:
         Told what is left out, or cut.
     delivered
         How many records and points the server has already.
+    max_fails
+        How often a server may fail with one request until the request is at fault.
     """
 
     def __init__(
@@ -104,8 +106,11 @@ class Outbox:
         kinds: Mapping[str, type[Loggable]],
         tell: Tell,
         delivered: tuple[int, int] = (0, 0),
+        *,
+        max_fails: int = _MAX_FAILS,
     ) -> None:
         self._http = http
+        self._max_fails = max_fails
         self._handlers = handlers
         self._kinds = kinds
         self._tell = tell
@@ -186,7 +191,7 @@ class Outbox:
         if self._is_searching:  # what it is in a batch that does so
             return True
         self._fails += 1
-        if self._fails < _MAX_FAILS:
+        if self._fails < self._max_fails:
             return False
         self._fails = 0
         return True

@@ -108,8 +108,8 @@ class Sender:
         self._urgent = self._stirred = self._is_behind = self._closed = False
         self._looked = False  # for what killed processes left behind
 
-    def _new_outbox(self, delivered: tuple[int, int] = (0, 0)) -> outbox.Outbox:
-        return outbox.Outbox(self.http, self._handlers, self._kinds, self._tell, delivered)
+    def _new_outbox(self) -> outbox.Outbox:
+        return outbox.Outbox(self.http, self._handlers, self._kinds, self._tell)
 
     def _identity(self) -> Mapping[str, object]:
         """Say who writes the journal, where it is about to be made."""
@@ -263,11 +263,15 @@ class Sender:
 
     def _send_batch(self) -> bool:
         """Send what waits, up to `_BATCH` records; return whether the server took it."""
-        batch = self.journal.take(_BATCH)
         try:
+            batch = self.journal.take(_BATCH)
             self._outbox.deliver(batch.frames, batch.points, batch.first_point)
         except StoreError as error:
             self._note_trouble(error)
+            return False
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing must be lost
+            what = f"{type(error).__name__}: {error}"
+            self._note_trouble(StoreError(f"{self.http.address} cannot be sent to ({what})."))
             return False
         finally:
             self.journal.note_delivered(self._outbox.records, self._outbox.points)
@@ -317,7 +321,11 @@ class Sender:
                 path.unlink()
 
     def _send_all(self, file: int, head: journal_file.Head) -> None:
-        box = self._new_outbox(head.delivered)
+        # Tried again with the next sign of life, and from the beginning: what a server fails
+        # with is looked for at once.
+        box = outbox.Outbox(
+            self.http, self._handlers, self._kinds, self._tell, head.delivered, max_fails=1
+        )
         begun: dict[str, None] = {}
         part: list[journal_file.Frame] = []
         for frame, _ in journal_file.frames(file, head.start):
@@ -330,10 +338,11 @@ class Sender:
         ended_ms = os.fstat(file).st_mtime_ns // 1_000_000
         for run_id in begun:
             with contextlib.suppress(NotFoundError, InvalidParameterError):  # it is gone by now
-                found = self.http.call("GET", "runs/get", query={"run_id": run_id}, wants="run")
+                query = {"run_id": run_id}
+                found = self.http.call("GET", "runs/get", query=query, wants="run", retries=0)
                 if found["run"]["info"].get("status") == RunStatus.RUNNING:
                     end = {"run_id": run_id, "status": RunStatus.KILLED, "end_time": ended_ms}
-                    self.http.call("POST", "runs/update", end)
+                    self.http.call("POST", "runs/update", end, retries=0)
 
     def _tell(self, cause: str, message: str) -> None:
         if cause not in self._told:

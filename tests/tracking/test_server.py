@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
-from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import nbtrack
 from nbtrack.autologging import recording
 from nbtrack.autologging.tracker import FluentTracker
+from nbtrack.cli import main
 from nbtrack.datasource import DataSource
 from nbtrack.errors import InvalidParameterError, NotFoundError, StoreError
 from nbtrack.provenance import cells
@@ -175,8 +175,9 @@ def test_all_of_a_run_on_a_real_server(real: Client, tmp_path: Path) -> None:
     found = real.search_runs(run.experiment_id, f"params.a = '1' AND metrics.loss < {1 / 2_000}")
     assert [r.info.run_name for r in found] == ["whole"]
     assert real.get_run("child").info.parent_run_id == run.run_id
-    with redirect_stderr(io.StringIO()):
-        real.delete_run("whole")
+    shown = CliRunner().invoke(main, ["runs", "list", "--db", real.tracking_uri])
+    assert (shown.exit_code, "whole" in shown.output) == (0, True), shown.output
+    real.delete_run("whole")
     with pytest.raises(InvalidParameterError, match="trash"):
         real.log_metric(run.run_id, "late", 1.0)
     real.restore_run(run.run_id)
