@@ -116,7 +116,11 @@ def mlflow_server(mlflow_python: str, mlflow_folder: Path) -> Iterator[str]:
         yield address
     finally:
         os.killpg(server.pid, signal.SIGTERM)  # its workers, too
-        server.wait(30)
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:  # it waits for its own schedulers
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait(30)
 
 
 @pytest.fixture(scope="session", autouse=True)

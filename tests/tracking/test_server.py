@@ -67,7 +67,7 @@ def test_a_fit_goes_on_where_no_server_is(remote: Client, server: FakeServer) ->
     server.stop()
     nbtrack.set_tracking_uri(server.address)
     try:
-        recorded = recording.Recording(FluentTracker())
+        recorded = recording.Recording(FluentTracker(), "sklearn")
         with pytest.warns(NbtrackWarning, match="could not begin a run"):
             recorded.begin("LinearRegression")
         assert recorded.run is None
