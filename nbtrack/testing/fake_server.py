@@ -25,6 +25,13 @@ class RefusedError(Exception):
         self.status, self.code = status, code
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a client may go away before it has its answer."""
+
+
 class FakeServer:
     """What it was asked, and how it answers.
 
@@ -63,8 +70,7 @@ class FakeServer:
 
     def start(self) -> None:
         """Answer from now on."""
-        self._http = ThreadingHTTPServer(("127.0.0.1", self.port), _handler(self))
-        self._http.daemon_threads = True
+        self._http = _Server(("127.0.0.1", self.port), _handler(self))
         self.port = self._http.server_address[1]
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
 
