@@ -65,6 +65,12 @@ class TrackedRun(Protocol):
     def log_state(self, snapshot: Snapshot, artifact_path: str = "model") -> None:
         """Keep a model that is bytes already; one with the same path takes its place."""
 
+    def look_for_twin(self) -> None:
+        """Have it told, later, if an earlier run has the same data, params and code."""
+
+    def resume(self) -> None:
+        """Go on with a run that has ended."""
+
     def end(self, status: str, error: str | None = None) -> None:
         """End the run as ``FINISHED``, ``FAILED`` or ``KILLED``."""
 

@@ -85,6 +85,8 @@ class Recording:
         The options of the library when the call began.
     run
         The run, once it has begun.
+    ours
+        Whether it was begun here, so that it has to be ended here.
     """
 
     def __init__(self, tracker: Tracker, library: str, *, parent: TrackedRun | None = None) -> None:
@@ -93,7 +95,7 @@ class Recording:
         self.options = options(library)
         self.run: TrackedRun | None = None
         self._parent = parent
-        self._ours = False
+        self.ours = False
 
     def begin(self, name_hint: str) -> None:
         """Take up the active run, or begin one."""
@@ -103,7 +105,7 @@ class Recording:
             begin_run, parent = self.tracker.begin_run, self._parent
             self.run = self.attempt("begin a run", begin_run, name_hint, parent=parent)
             if self.run is not None:
-                self._ours = True
+                self.ours = True
                 tally.logged(self.library, "runs")
                 tags = {"mlflow.autologging": self.library, **self.options.extra_tags}
                 self.attempt("set the tags", self.run.set_tags, tags)
@@ -142,23 +144,31 @@ class Recording:
 
         return attempt(self.tracker, what, counted)
 
-    def finish(self, write: Callable[[TrackedRun], None]) -> None:
+    def go_on(self, run: TrackedRun, *, ours: bool) -> None:
+        """Take up a run of an earlier call; one of ours is running again."""
+        self.run, self.ours = run, ours
+        if ours:
+            self.attempt("go on with the run", run.resume)
+
+    def finish(self, write: Callable[[TrackedRun], None], status: str = "FINISHED") -> None:
         """End the run after a call that went well, once `write` has written down its results."""
         if self.run is None:
             return
-        status = "KILLED"  # an interrupt while we are writing
+        end = "KILLED"  # an interrupt while we are writing
         try:
             self.attempt("write down the results", write, self.run)
-            status = "FINISHED"
+            end = status
         finally:
-            self._end(status)
+            self._end(end)
+        if self.ours and self._parent is None:
+            self.attempt("look for an identical run", self.run.look_for_twin)
 
     def fail(self, error: BaseException, caller: FrameType | None = None) -> None:
         """End the run after a call that raised."""
-        if self.run is not None and self._ours:
+        if self.run is not None and self.ours:
             text = self.attempt("describe the error", format_error, error, caller)
             self._end("FAILED" if isinstance(error, Exception) else "KILLED", text)
 
     def _end(self, status: str, error: str | None = None) -> None:
-        if self.run is not None and self._ours:
+        if self.run is not None and self.ours:
             self.attempt("end the run", self.run.end, status, error)

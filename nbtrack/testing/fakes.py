@@ -120,6 +120,15 @@ class FakeRun:
         self._fail("log_state")
         self.states[artifact_path] = snapshot
 
+    def look_for_twin(self) -> None:
+        """Look for nothing."""
+        self._fail("look_for_twin")
+
+    def resume(self) -> None:
+        """Be running again."""
+        self._fail("resume")
+        self.status, self.error = None, None
+
     def end(self, status: str, error: str | None = None) -> None:
         """Keep how the run ended."""
         self._fail("end")
