@@ -284,6 +284,47 @@ class Settings:
         "What may wait in the journal, while the database cannot be written, in megabytes.",
     )
 
+    server_timeout = Setting(
+        "server_timeout",
+        "NBTRACK_HTTP_REQUEST_TIMEOUT",
+        30.0,
+        _parse_seconds,
+        "Seconds that a tracking server may take for an answer.",
+        also=("MLFLOW_HTTP_REQUEST_TIMEOUT",),
+    )
+    server_retries = Setting(
+        "server_retries",
+        "NBTRACK_HTTP_REQUEST_MAX_RETRIES",
+        3,
+        _parse_size,
+        "How often a question to a tracking server is asked again, where it fails or is overrun.",
+        also=("MLFLOW_HTTP_REQUEST_MAX_RETRIES",),
+    )
+    server_insecure_tls = Setting(
+        "server_insecure_tls",
+        "NBTRACK_TRACKING_INSECURE_TLS",
+        False,
+        _parse_bool,
+        "Do not check who a tracking server is: its certificate may be anybody's.",
+        also=("MLFLOW_TRACKING_INSECURE_TLS",),
+    )
+    server_cert = Setting(
+        "server_cert",
+        "NBTRACK_TRACKING_SERVER_CERT_PATH",
+        "",
+        _parse_text,
+        "File of certificates that a tracking server's is checked by; empty: the usual ones.",
+        also=("MLFLOW_TRACKING_SERVER_CERT_PATH",),
+    )
+    client_cert = Setting(
+        "client_cert",
+        "NBTRACK_TRACKING_CLIENT_CERT_PATH",
+        "",
+        _parse_text,
+        "File with certificate and key that a tracking server knows this user by.",
+        also=("MLFLOW_TRACKING_CLIENT_CERT_PATH",),
+    )
+
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
     ("errors", "types", "settings", "addresses", "packing", "_lazy", "_version"),
-    ("db", "migrations", "entities", "exceptions"),
+    ("db", "migrations", "entities", "exceptions", "wire"),
     ("store", "artifacts", "models", "provenance", "media", "data"),
     ("registry", "transfer"),
     ("tracking",),
@@ -56,8 +56,9 @@ FENCES = {
     "starlette": r"(server|serving)/.*",
     "uvicorn": r"(server|serving)/.*",
     "click": r"cli\.py|cli/.*",
-    "fsspec": r"artifacts/fsspec\.py|addresses\.py|transfer/imports/mlflow/remote\.py",
+    "fsspec": r"artifacts/(fsspec|rest)\.py|addresses\.py|transfer/imports/mlflow/remote\.py",
     "s3fs": r"artifacts/fsspec\.py",
+    "requests": r"wire/.*",
 }
 # An ML library has two files of its own, named after it.
 ML_LIBRARIES = {

@@ -86,7 +86,7 @@ class Artifacts(Search):
         StoreError
             The database cannot be read or written.
         """
-        return self._workspace.uploads.wait(timeout)
+        return self._workspace.upload(timeout)
 
     def load_table(
         self,
@@ -159,8 +159,5 @@ class Artifacts(Search):
             return Path(uri)
         if isinstance(target, ModelUri):
             version = self._workspace.registry.get_version(target.name, target.version)
-            source = parse(version.source)
-            if not isinstance(source, RunUri):
-                raise NotFoundError(f"{uri} points to {version.source!r}, which is no run.")
-            return source
+            return self._workspace.locate(version)
         return target
