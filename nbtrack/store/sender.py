@@ -31,6 +31,7 @@ from nbtrack.wire.http import Http
 
 INTERVAL_S = 1.0
 EXIT_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 60.0  # who asks a server waits for it to take what it has not; not if it is away
 _RETRY_S = (0.5, 30.0)  # first and longest wait between tries
 _BATCH = 200
 
@@ -138,7 +139,7 @@ class Sender:
                 "does.",
             )
 
-    def flush(self, timeout: float = 10.0) -> None:
+    def flush(self, timeout: float = READ_TIMEOUT_S) -> None:
         """Return when all that was kept before is on the server.
 
         Raises
