@@ -24,7 +24,9 @@ from nbtrack.cli.transfer import fail_for, report_lines
     help="Where that server kept files; default: mlartifacts beside the source.",
 )
 @click.option(
-    "--format", "kind", help="mlruns, mlflow.db, tensorboard, csv ...; default: by looking."
+    "--format",
+    "kind",
+    help="mlruns, mlflow.db, tensorboard, csv, csv-runs, csv-history; default: by looking.",
 )
 @click.option(
     "--experiment",

@@ -8,9 +8,13 @@ from pathlib import Path
 
 from nbtrack.db import check_file, resolve_path
 from nbtrack.errors import ForeignDatabaseError, InvalidParameterError
+from nbtrack.provenance import is_alive
 from nbtrack.tracking.client.archives import Archives
+from nbtrack.tracking.modelfiles import JOURNALED
 from nbtrack.transfer.exports.database import serving
+from nbtrack.transfer.exports.mlruns import export_mlruns
 from nbtrack.transfer.exports.server import export_server
+from nbtrack.transfer.imports.detect import source_path
 from nbtrack.transfer.report import MergeReport
 from nbtrack.wire import Http, is_address, parse_address
 
@@ -32,15 +36,17 @@ class Exports(Archives):
 
         Params, all points of metrics, tags, datasets, artifacts, models, times and states come
         along, their children, and the registered versions of their models with stages and aliases.
-        MLflow gives ids of its own: the tag ``nbtrack.run_id`` says which run it was here.
+        In a folder runs keep their ids; a server gives its own, and the tag ``nbtrack.run_id`` says
+        which run it was here.
 
         Parameters
         ----------
         runs
             The runs: ids, beginnings of ids, or names.
         target
-            The address of an MLflow server; or a database file of MLflow's (``sqlite:///path``, or
-            a path that ends in .db), for which the installed MLflow is started for a while.
+            The address of an MLflow server; a folder of MLflow's (``mlruns``), which is made if it
+            is not there; or a database file of MLflow's (``sqlite:///path``, or a path that ends
+            in .db), for which the installed MLflow is started for a while.
         experiment_names
             Also all runs of these experiments that are not in the trash.
         progress
@@ -67,19 +73,27 @@ class Exports(Archives):
         >>> client = Client(tempfile.mkdtemp() + "/nbtrack.db")
         >>> with client.start_run("best") as run:
         ...     run.log_metric("accuracy", 0.9)
-        >>> report = client.export_mlflow("best", "http://127.0.0.1:5000")  # doctest: +SKIP
+        >>> len(client.export_mlflow("best", tempfile.mkdtemp() + "/mlruns").added)
+        1
         """
         chosen = self._chosen(runs, experiment_names)
         text = str(target)
         if is_address(text):
             return self._to_server(chosen, Http(parse_address(text)), progress)
-        place = resolve_path(text)
-        if not text.startswith("sqlite:///") and place.suffix.lower() not in _DATABASES:
+        scheme = text.partition("://")[0] if "://" in text else ""
+        if scheme not in {"", "file", "sqlite"}:
             raise InvalidParameterError(
                 f"Runs cannot be exported to {text!r}.",
-                hint="Use the address of a server, http(s)://..., or a database: "
+                hint="Use the address of a server, http(s)://..., a folder, or a database: "
                 "sqlite:///mlflow.db.",
             )
+        if scheme != "sqlite" and Path(text).suffix.lower() not in _DATABASES:
+            self.flush()
+            folder = source_path(text)
+            return export_mlruns(
+                self.path, chosen, folder, is_alive=is_alive, kinds=JOURNALED, progress=progress
+            )
+        place = resolve_path(text)
         self._refuse_ours(place)
         with serving(place) as http:
             return self._to_server(chosen, http, progress)

@@ -34,12 +34,14 @@ class Imports(ClientBase):
         ----------
         source
             An MLflow folder ``mlruns``, an MLflow database (``mlflow.db`` or
-            ``sqlite:///mlflow.db``), or a folder of TensorBoard's.
+            ``sqlite:///mlflow.db``), a folder of TensorBoard's, or a CSV file.
         artifacts_destination
             Where an MLflow server kept what it served: its ``--artifacts-destination``; default:
             the folder ``mlartifacts`` beside the source. A folder, or an address of fsspec's.
         format
-            What it is: ``mlruns``, ``mlflow.db``, ``tensorboard``; default: found out by looking.
+            What it is: ``mlruns``, ``mlflow.db``, ``tensorboard``, ``csv``; default: found out by
+            looking. ``csv-runs`` (a row is a run) and ``csv-history`` (a row is a step) say which
+            of the two kinds a CSV file is, where its columns would mislead.
         experiment_name
             The experiment that runs go into where the source has none; of an MLflow store, the only
             experiment that is brought.

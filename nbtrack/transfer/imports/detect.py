@@ -161,6 +161,5 @@ def source_path(source: str | Path) -> Path:
         )
     raise InvalidParameterError(
         f"{source!r} is no file or folder, and is not read.",
-        hint="Of databases MLflow's SQLite file is read: sqlite:///mlflow.db; others can be copied "
-        "into one by MLflow's own tools.",
+        hint="Of databases only MLflow's SQLite file can be read: sqlite:///mlflow.db.",
     )
