@@ -9,7 +9,7 @@ from typing import Any
 
 from nbtrack.errors import IntegrityError
 
-_LAST_MS = 253_000_000_000_000  # within the year 9987: what a calendar of any time zone still has
+LAST_MS = 253_000_000_000_000  # within the year 9987: what a calendar of any time zone still has
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
@@ -65,7 +65,7 @@ def check_times(*times: Any) -> None:
     >>> check_times(0, 1_700_000_000_000, None)
     """
     for time in times:
-        if time is not None and not (isinstance(time, int) and 0 <= time <= _LAST_MS):
+        if time is not None and not (isinstance(time, int) and 0 <= time <= LAST_MS):
             raise IntegrityError(f"{time!r} is no time in ms since 1970.")
 
 

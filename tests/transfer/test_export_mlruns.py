@@ -24,7 +24,6 @@ from nbtrack.tracking import Client
 from nbtrack.tracking.modelfiles import JOURNALED
 from nbtrack.transfer import MergeReport
 from nbtrack.transfer.exports.mlruns import export_mlruns
-from nbtrack.transfer.imports import import_archive, open_archive
 
 from .archive import content, copy, execute, fill
 
@@ -328,11 +327,7 @@ def test_it_comes_home_again(client: Client, tmp_path: Path) -> None:
     assert export(client, runs, folder).problems == []
     folder.rename(tmp_path / "moved")
     other = Client(tmp_path / "other.db")
-    archive = open_archive(tmp_path / "moved")
-    session_id = other.workspace.session.session_id
-    report = import_archive(
-        archive, other.workspace.writer, other.path, user_id="me", session_id=session_id
-    )
+    report = other.import_runs(tmp_path / "moved")
     assert sorted(report.added) == sorted(runs)
     assert report.conflicts == []
     other.flush()

@@ -8,7 +8,7 @@ from typing import Any
 
 from nbtrack.errors import InvalidParameterError
 from nbtrack.registry.base import check_name
-from nbtrack.transfer.checks import later
+from nbtrack.transfer.checks import check_id, later
 from nbtrack.transfer.exports.folder import Folder, file_keys, read_yaml
 from nbtrack.transfer.models import check_version
 from nbtrack.transfer.report import MergedVersion, MergeReport
@@ -84,7 +84,8 @@ class _ModelExport:
         if row is None:
             raise InvalidParameterError("It is not whole in the database.")
         aliases = {
-            path.name: path.read_text() for path in sorted((self._base / "aliases").glob("*"))
+            path.name: path.read_text(encoding="utf-8")
+            for path in sorted((self._base / "aliases").glob("*"))
         }
         values = {
             "name": self._name,
@@ -144,7 +145,8 @@ class _ModelExport:
         ):
             uri = f"runs:/{version['run_id']}/{model['artifact_path']}"
             if version["source"] == uri or model["model_id"] == version["model_id"]:
-                for place in self._target.root.glob(f"*/models/{model['model_id']}/artifacts"):
+                model_id = check_id(model["model_id"])
+                for place in self._target.root.glob(f"*/models/{model_id}/artifacts"):
                     return place.as_uri()
         return str(version["source"])
 

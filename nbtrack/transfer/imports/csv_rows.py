@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from nbtrack.errors import InvalidParameterError
+from nbtrack.transfer.checks import LAST_MS
 
 _DELIMITERS = ",;\t"
 _NUMBER = re.compile(
@@ -19,7 +20,6 @@ _NUMBER = re.compile(
 )
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
 _NO_VALUE = {"", "-", "na", "n/a", "none", "null"}
-_LAST_MS = 253_000_000_000_000
 _SECONDS = 1e11  # a time below is in seconds: as milliseconds it would be before 1974
 _TOLD = 20  # lines that are told of a file
 _FIRST = 2**20  # most characters of the first row that are looked at for what parts cells
@@ -154,4 +154,4 @@ def time_of(text: str) -> int | None:
             ms = found.replace(tzinfo=found.tzinfo or UTC).timestamp() * 1000
     except (ValueError, OverflowError):
         return None
-    return round(ms) if math.isfinite(ms) and 0 <= ms <= _LAST_MS else None
+    return round(ms) if math.isfinite(ms) and 0 <= ms <= LAST_MS else None

@@ -82,7 +82,8 @@ def verified_events(path: Path) -> Iterator[tuple[Place, Any]]:
     with path.open("rb") as file:
         length = os.fstat(file.fileno()).st_size
         offset = 0
-        while head := file.read(_HEAD.size):
+        while offset < length:  # what is written from now on comes the next time
+            head = file.read(_HEAD.size)
             broken = IntegrityError(
                 f"The event file {path} ends within a record, at byte {offset} of {length}.",
                 hint="The process that wrote it still does, or was killed. Import it again later.",

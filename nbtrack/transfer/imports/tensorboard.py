@@ -27,6 +27,7 @@ from typing import Any, BinaryIO
 
 from nbtrack.errors import IntegrityError, NbtrackError
 from nbtrack.media import encode_preview, stepped_names
+from nbtrack.transfer.checks import LAST_MS
 from nbtrack.transfer.imports.base import (
     ForeignExperiment,
     ForeignFile,
@@ -45,7 +46,6 @@ from nbtrack.transfer.imports.event_files import (
 from nbtrack.types import RunStatus
 
 _POINTS = 65_536  # most of them in memory at once
-_LAST_MS = 253_000_000_000_000
 _SHORT = 500  # characters of a text that fits a tag
 _LONG_KEY = 200  # characters of a key in the name of a file
 _EXACT = 2**53  # a float below has a whole number's digits
@@ -358,7 +358,7 @@ def _key(value: Any) -> str:
 
 def _ms(seconds: float) -> int:
     """Return a time in ms; what is no time at all is the first one."""
-    return min(max(round(seconds * 1000), 0), _LAST_MS) if math.isfinite(seconds) else 0
+    return min(max(round(seconds * 1000), 0), LAST_MS) if math.isfinite(seconds) else 0
 
 
 def _param(value: Any) -> str:

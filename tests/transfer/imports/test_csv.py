@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,38 @@ def test_runs_of_a_frame(client: Client, tmp_path: Path) -> None:
     assert points == {key: [(0, value)] for key, value in there.data.metrics.items()}
     assert (child.start_time, child.end_time) == (there.info.start_time, there.info.end_time)
     assert child.experiment == "runs"
+
+
+MLFLOW = """
+import sys
+import mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+with mlflow.start_run(run_name="first") as run:
+    mlflow.log_params({"lr": 0.1, "note": "a, b"})
+    mlflow.log_metrics({"loss": 0.25, "count": 3}, step=5)
+    mlflow.set_tag("who", "me")
+info = mlflow.get_run(run.info.run_id).info
+print("RUN", info.run_id, info.start_time, info.end_time)
+"""
+
+
+@pytest.mark.mlflow
+def test_mlflows_own_csv(tmp_path: Path, mlflow_python: str) -> None:
+    store, path = (tmp_path / "mlruns").as_uri(), tmp_path / "runs.csv"
+    env = {**os.environ, "MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_URI": store}
+
+    def run(*args: str) -> str:
+        command = [mlflow_python, *args]
+        return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+
+    run_id, start, end = run("-c", MLFLOW, store).partition("RUN ")[2].split()
+    run("-m", "mlflow", "experiments", "csv", "-x", "0", "-o", str(path))
+    ((found, points),) = read(path)
+    assert (found.run_id, found.run_name, found.status) == (run_id, "first", "FINISHED")
+    assert (found.start_time, found.end_time) == (int(start), int(end))
+    assert found.params == {"lr": "0.1", "note": "a, b"}
+    assert found.tags["who"] == "me"
+    assert points == {"loss": [(0, 0.25)], "count": [(0, 3.0)]}
 
 
 # pandas puts no quotes around a carriage return.
