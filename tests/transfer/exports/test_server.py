@@ -139,7 +139,8 @@ def test_targets_that_are_none(
     client.flush()
     for target, said in (
         (client.path, "is a database of nbtrack's"),
-        ("folder", "cannot be exported to 'folder'"),
+        ("postgresql://x/y", "cannot be exported to 'postgresql"),
+        (tmp_path, "nothing of MLflow's"),
         ("databricks://x", "databricks"),
         (tmp_path / "no" / "mlflow.db", "There is no folder"),
     ):
