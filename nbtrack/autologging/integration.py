@@ -25,7 +25,7 @@ from nbtrack.errors import InvalidParameterError
 
 if TYPE_CHECKING:
     from nbtrack.media import Plot
-    from nbtrack.models import Snapshot
+    from nbtrack.models import Interface, Snapshot
 
 
 class TrackedRun(Protocol):
@@ -59,8 +59,16 @@ class TrackedRun(Protocol):
     def log_input(self, data: object, name: str, context: str) -> None:
         """Describe data at once, without changing or iterating it, and keep no reference."""
 
-    def log_model(self, model: object, flavor: str) -> None:
-        """Keep the model as it is now."""
+    def log_model(
+        self,
+        model: object,
+        flavor: str,
+        artifact_path: str = "model",
+        *,
+        interface: Interface | None = None,
+        registered_model_name: str | None = None,
+    ) -> None:
+        """Keep the model as it is now, with what it takes and gives; register it, soon."""
 
     def log_state(self, snapshot: Snapshot, artifact_path: str = "model") -> None:
         """Keep a model that is bytes already; one with the same path takes its place."""

@@ -7,11 +7,14 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from nbtrack.autologging import tally
+from nbtrack.autologging import interface, tally
 from nbtrack.autologging.integration import TrackedRun, Tracker
 from nbtrack.autologging.options import options
+
+if TYPE_CHECKING:
+    from nbtrack.models import Interface
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -95,6 +98,7 @@ class Recording:
         self.options = options(library)
         self.run: TrackedRun | None = None
         self._parent = parent
+        self._interface: Interface | None = None
         self.ours = False
 
     def begin(self, name_hint: str) -> None:
@@ -111,7 +115,14 @@ class Recording:
                 self.attempt("set the tags", self.run.set_tags, tags)
 
     def log_input(self, data: object, name: str, context: str) -> None:
-        """Describe data, if the options have it so."""
+        """Describe data, if the options have it so; what is fitted tells of the model, too."""
+        chosen = self.options
+        signature, example = chosen.log_model_signatures, chosen.log_input_examples
+        if context == "train" and chosen.log_models and (signature or example):
+            what = "look at the first rows of the data"
+            self._interface = self.attempt(
+                what, interface.of_data, data, signature=signature, example=example
+            )
         if not self.options.log_datasets:
             tally.skipped(self.library, "data: log_datasets is off")
         elif self.run is not None:
@@ -122,8 +133,17 @@ class Recording:
         if not self.options.log_models:
             tally.skipped(self.library, "model: log_models is off")
         elif self.run is not None:
-            self.attempt("log the model", self.run.log_model, model, flavor)
+            self.attempt("log the model", self._log_model, self.run, model, flavor)
             tally.logged(self.library, "models")
+
+    def _log_model(self, run: TrackedRun, model: object, flavor: str) -> None:
+        taken = self._interface
+        run.log_model(
+            model,
+            flavor,
+            interface=None if taken is None else interface.with_outputs(taken, model),
+            registered_model_name=self.options.registered_model_name,
+        )
 
     def notice(self, kind: str, text: str) -> None:
         """Tell people something about the run: a tag that its card shows."""
