@@ -167,8 +167,10 @@ class PartialFit(Call):
     def fail(self, error: BaseException) -> None:
         """End the run."""
         if self.stream is not None:
-            self.stream.drop()
-        super().fail(error)
+            self.stream.frame = self.frame
+            self.stream.fail(error)
+        else:
+            super().fail(error)
 
 
 def _write_stream(stream: streams.Stream) -> None:

@@ -101,7 +101,7 @@ class CrossValidation(WholeCall):
         columns = {
             name: values
             for name, values in results.items()
-            if getattr(getattr(values, "dtype", None), "kind", "") in "fiub"
+            if getattr(getattr(values, "dtype", None), "kind", None) in {"f", "i", "u"}
         }
         if not columns or self.chapter is None:
             return
