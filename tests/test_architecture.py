@@ -23,7 +23,7 @@ LAYERS = (
     ("registry", "transfer"),
     ("tracking",),
     ("autologging", "projects", "serving", "bundles", "datasource", "htmlview"),
-    ("widgets", "report", "server", "testing"),
+    ("widgets", "report", "server", "testing", "sklearn"),
     ("ipython", "cli", "__init__"),
     ("__main__",),
 )

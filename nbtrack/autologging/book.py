@@ -44,8 +44,8 @@ class Book:
             self._chapters += 1
             return Chapter(self, title, self._chapters)
 
-    def log(self, function: str, dataset: str | None, text: str, value: float) -> None:
-        """Log a metric computed after the fit, named as MLflow names it.
+    def log(self, function: str, dataset: str | None, text: str, value: float) -> str:
+        """Log a metric computed after the fit, named as MLflow names it; return that name.
 
         The same `text` again is the next point of the same metric; another one for the same
         function and data is a metric of its own, with a number.
@@ -60,6 +60,7 @@ class Book:
             step = max(self.clock, self._steps.get(key, 0))
             self._steps[key] = step + 1
         self.run.log_metrics({key: value}, step)
+        return key
 
     def is_to_draw(self, name: str, truth: object, prediction: object) -> bool:
         """Whether a picture of a prediction is worth while, and note that it is made.

@@ -92,6 +92,8 @@ class Origin:
     book: Book
     dataset: str | None
     data: weakref.ref[Any] | None = None
+    fitted: weakref.ref[Any] | None = None
+    """What the model was fitted with; not of predictions that fitting itself has made."""
 
 
 class Predictions:
@@ -193,7 +195,9 @@ class Predictions:
                 fitted = self._fitted(owner, site) if method in _PREDICTING else None
                 if fitted is not None:
                     data = next((k.value for k in keywords if k.arg == "X"), None)
-                    yield Origin(fitted.book, data_name(args[0] if args else data))
+                    given = args[0] if args else data
+                    value = None if given is None else weak(_evaluate(given, site))
+                    yield Origin(fitted.book, data_name(given), value, fitted.data)
                 else:
                     yield from self._in_parts(expression, site)
             case ast.Attribute(value=owner, attr=attribute) if attribute in _PREDICTING and (
@@ -219,6 +223,14 @@ class Predictions:
 
     def _fitted(self, expression: ast.expr, site: CallSite) -> Origin | None:
         return self._estimators.get(_evaluate(expression, site))
+
+
+def weak(value: object) -> weakref.ref[Any] | None:
+    """Return a weak reference, where there can be one."""
+    try:
+        return weakref.ref(value)
+    except TypeError:
+        return None
 
 
 def _evaluate(expression: ast.expr, site: CallSite) -> Any:

@@ -113,12 +113,16 @@ class Recording:
 
     def log_input(self, data: object, name: str, context: str) -> None:
         """Describe data, if the options have it so."""
-        if self.run is not None and self.options.log_datasets:
+        if not self.options.log_datasets:
+            tally.skipped(self.library, "data: log_datasets is off")
+        elif self.run is not None:
             self.attempt("describe the data", self.run.log_input, data, name, context)
 
     def log_model(self, model: object, flavor: str) -> None:
         """Keep the model as it is now, if the options have it so."""
-        if self.run is not None and self.options.log_models:
+        if not self.options.log_models:
+            tally.skipped(self.library, "model: log_models is off")
+        elif self.run is not None:
             self.attempt("log the model", self.run.log_model, model, flavor)
             tally.logged(self.library, "models")
 
@@ -130,8 +134,16 @@ class Recording:
     def attempt(
         self, what: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T | None:
-        """Call a function of ours; see `attempt` of this module."""
-        return attempt(self.tracker, what, function, *args, **kwargs)
+        """Call a function of ours; what goes wrong is counted, too. See `attempt`."""
+
+        def counted() -> T:
+            try:
+                return function(*args, **kwargs)
+            except Exception:
+                tally.skipped(self.library, f"could not {what}")
+                raise
+
+        return attempt(self.tracker, what, counted)
 
     def go_on(self, run: TrackedRun, *, ours: bool) -> None:
         """Take up a run of an earlier call; one of ours is running again."""
@@ -149,6 +161,8 @@ class Recording:
             end = status
         finally:
             self._end(end)
+        if self.ours and self._parent is None:
+            self.attempt("look for an identical run", self.run.look_for_twin)
 
     def fail(self, error: BaseException, caller: FrameType | None = None) -> None:
         """End the run after a call that raised."""

@@ -120,6 +120,10 @@ class FakeRun:
         self._fail("log_state")
         self.states[artifact_path] = snapshot
 
+    def look_for_twin(self) -> None:
+        """Look for nothing."""
+        self._fail("look_for_twin")
+
     def resume(self) -> None:
         """Be running again."""
         self._fail("resume")

@@ -10,6 +10,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+from nbtrack.autologging import leakage
 from nbtrack.autologging.integration import current_tracker
 from nbtrack.autologging.patching import Patches, Wrap
 from nbtrack.autologging.predictions import PREDICTING_METHODS
@@ -23,6 +24,7 @@ def forget() -> None:
     """Forget all estimators and predictions; trainings that still go on have come to their end."""
     streams.forget()
     predictions.clear()
+    leakage.forget()
 
 
 def install(module: ModuleType, patches: Patches) -> None:

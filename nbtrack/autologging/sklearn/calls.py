@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import time
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 from nbtrack.autologging.book import Book, Chapter
 from nbtrack.autologging.callsite import CallSite
 from nbtrack.autologging.integration import TrackedRun, Tracker
-from nbtrack.autologging.predictions import Origin, Predictions
+from nbtrack.autologging.predictions import Origin, Predictions, weak
 from nbtrack.autologging.recording import Recording
 from nbtrack.autologging.sklearn.params import chosen
 
@@ -155,11 +154,3 @@ class WholeCall(Call):
     @abstractmethod
     def write(self, run: TrackedRun, result: Any) -> None:
         """Write down what the call has brought."""
-
-
-def weak(value: object) -> weakref.ref[Any] | None:
-    """Return a weak reference, where there can be one."""
-    try:
-        return weakref.ref(value)
-    except TypeError:
-        return None

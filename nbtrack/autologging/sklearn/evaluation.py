@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from types import FrameType, FunctionType
 from typing import Any
 
-from nbtrack.autologging import scope
+from nbtrack.autologging import leakage, scope
 from nbtrack.autologging.callsite import CallSite
 from nbtrack.autologging.integration import Tracker, current_tracker
 from nbtrack.autologging.options import options
-from nbtrack.autologging.predictions import Origin
+from nbtrack.autologging.predictions import Origin, weak
 from nbtrack.autologging.recording import attempt
 from nbtrack.autologging.sklearn import pictures
 from nbtrack.autologging.sklearn.calls import (
@@ -19,7 +19,6 @@ from nbtrack.autologging.sklearn.calls import (
     is_from_library,
     is_scalar,
     predictions,
-    weak,
 )
 from nbtrack.autologging.sklearn.selection import CALLER
 
@@ -52,7 +51,7 @@ def _origin(tracker: Tracker | None, estimator: object, frame: FrameType) -> Ori
 
 def _remember(result: object, origin: Origin, data: object, frame: FrameType, method: str) -> None:
     name = CallSite(frame, method).name(0, "X")
-    predictions.add(result, Origin(origin.book, name, weak(data)), data)
+    predictions.add(result, Origin(origin.book, name, weak(data), origin.data), data)
 
 
 def wrap_score(function: FunctionType) -> Callable[..., Any]:
@@ -67,15 +66,23 @@ def wrap_score(function: FunctionType) -> Callable[..., Any]:
         result = scope.absorb(function, (self, *args), kwargs)
         if is_scalar(result) and options(LIBRARY).log_post_training_metrics:
             name = f"{type(self).__name__}_score"
-            attempt(tracker, "log a score", _log_score, name, result, origin, frame)
+            data = args[0] if args else kwargs.get("X")
+            attempt(tracker, "log a score", _log_score, name, result, origin, data, frame)
         return result
 
     return score
 
 
-def _log_score(name: str, result: Any, origin: Origin, frame: FrameType) -> None:
+def _log_score(name: str, result: Any, origin: Origin, data: object, frame: FrameType) -> None:
     site = CallSite(frame, "score")
-    origin.book.log(name, site.name(0, "X"), site.text, float(result))
+    asked = Origin(origin.book, site.name(0, "X"), weak(data), origin.data)
+    _log(name, result, asked, site)
+
+
+def _log(name: str, result: Any, origin: Origin, site: CallSite) -> None:
+    key = origin.book.log(name, origin.dataset, site.text, float(result))
+    if not options(LIBRARY).silent:
+        leakage.check(origin.book.run, key, origin.fitted, origin.data, origin.dataset)
 
 
 def wrap_metric(function: FunctionType) -> Callable[..., Any]:
@@ -114,6 +121,6 @@ def _log_metric(
     if origin is None:
         return
     if is_scalar(result):
-        origin.book.log(name, origin.dataset, site.text, float(result))
+        _log(name, result, origin, site)
     if name in pictures.KINDS:
         pictures.log(origin, name, args, kwargs)
