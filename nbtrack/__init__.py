@@ -17,6 +17,9 @@ from nbtrack._lazy import attach
 from nbtrack._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from nbtrack.autologging.adopt import (
+        adopt,
+    )
     from nbtrack.autologging.api import (
         autolog,
     )
@@ -113,6 +116,7 @@ _NAMES = {
     "MlflowClient": ".tracking.client",
     "NbtrackError": ".errors",
     "active_run": ".tracking.fluent",
+    "adopt": ".autologging.adopt",
     "autolog": ".autologging.api",
     "compare": ".widgets",
     "create_experiment": ".tracking.fluent_experiments",
@@ -176,6 +180,7 @@ __all__ = [
     "MlflowClient",
     "NbtrackError",
     "active_run",
+    "adopt",
     "autolog",
     "compare",
     "create_experiment",

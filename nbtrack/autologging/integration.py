@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 from nbtrack.autologging import scope, tally
-from nbtrack.autologging.options import options
+from nbtrack.autologging.options import is_silent
 from nbtrack.autologging.patching import ImportWatcher, Patches
 from nbtrack.errors import InvalidParameterError
 
@@ -183,7 +183,7 @@ def current_tracker(library: str | None = None) -> Tracker | None:
         Who asks: where its option ``silent`` is on, the tracker says nothing.
     """
     tracker = _State.tracker if scope.is_on() else None
-    if tracker is None or library is None or not options(library).silent:
+    if tracker is None or library is None or not is_silent(library):
         return tracker
     return _Silent(tracker)
 
@@ -293,6 +293,11 @@ def status() -> dict[str, Status]:
     return {row.name: _status(row) for row in TABLE}
 
 
+def implementation(row: Integration) -> ModuleType:
+    """Return our module for a library."""
+    return import_module(row.implementation)
+
+
 def _status(row: Integration) -> Status:
     version = _version(row)
     if row.name not in _State.patches:
@@ -329,7 +334,7 @@ def _install(row: Integration, module: ModuleType) -> None:
         return
     patches = _State.patches[row.name]
     try:
-        import_module(row.implementation).install(module, patches)
+        implementation(row).install(module, patches)
     except Exception as error:  # noqa: BLE001  # the library works without us
         patches.restore()
         _State.failed[row.name] = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from nbtrack.autologging import interface, tally
@@ -101,8 +101,8 @@ class Recording:
         self._interface: Interface | None = None
         self.ours = False
 
-    def begin(self, name_hint: str) -> None:
-        """Take up the active run, or begin one."""
+    def begin(self, name_hint: str, tags: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Take up the active run, or begin one, and set `tags`."""
         if self._parent is None and not self.options.exclusive:
             self.run = self.attempt("look for an active run", self.tracker.active_run)
         if self.run is None:
@@ -111,8 +111,9 @@ class Recording:
             if self.run is not None:
                 self.ours = True
                 tally.logged(self.library, "runs")
-                tags = {"mlflow.autologging": self.library, **self.options.extra_tags}
-                self.attempt("set the tags", self.run.set_tags, tags)
+                tags = {"mlflow.autologging": self.library, **self.options.extra_tags, **tags}
+        if self.run is not None and tags:
+            self.attempt("set the tags", self.run.set_tags, tags)
 
     def log_input(self, data: object, name: str, context: str) -> None:
         """Describe data, if the options have it so; what is fitted tells of the model, too."""

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from types import FrameType, FunctionType
 from typing import Any
 
-from nbtrack.autologging import scope
+from nbtrack.autologging import scope, tally
 from nbtrack.autologging.book import Chapter
 from nbtrack.autologging.integration import TrackedRun, Tracker, current_tracker
 from nbtrack.autologging.predictions import Origin
 from nbtrack.autologging.recording import Recording, attempt
 from nbtrack.autologging.sklearn import learned, search, streams, training
 from nbtrack.autologging.sklearn.calls import (
+    LIBRARY,
     Call,
     WholeCall,
     is_from_library,
@@ -32,13 +33,18 @@ def wrap_fit(name: str, function: FunctionType) -> Callable[..., Any]:
 
     def fit(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        tracker = current_tracker()
-        if tracker is None or not scope.is_idle() or not hasattr(type(self), "get_params"):
+        if not scope.is_idle():
             if training.waiting and (fitted := training.waiting.get(id(self))) is not None:
                 fitted.data = dict(zip(parameters, args, strict=False)) | kwargs
+            if scope.is_inside():
+                tally.skipped(LIBRARY, "inner fit")
+            return function(self, *args, **kwargs)
+        tracker = current_tracker(LIBRARY)
+        if tracker is None or not hasattr(type(self), "get_params"):
             return function(self, *args, **kwargs)
         frame = sys._getframe(1)
         if _is_a_helper(self, frame):
+            tally.skipped(LIBRARY, "fit by the library itself")
             return scope.absorb(function, (self, *args), kwargs)
         data = dict(zip(parameters, args, strict=False)) | kwargs
         recorder = Fit(tracker, self, name, parameters, data, frame)
@@ -53,8 +59,8 @@ def wrap_partial_fit(function: FunctionType) -> Callable[..., Any]:
 
     def partial_fit(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        tracker = current_tracker()
-        if tracker is None or not scope.is_idle() or not hasattr(type(self), "get_params"):
+        tracker = current_tracker(LIBRARY) if scope.is_idle() else None
+        if tracker is None or not hasattr(type(self), "get_params"):
             return function(self, *args, **kwargs)
         frame = sys._getframe(1)
         if _is_a_helper(self, frame):
@@ -119,7 +125,7 @@ class Fit(WholeCall):
         """Write down what has been learned."""
         estimator, recording, chapter = self.estimator, self.recording, self.chapter
         if self.origin is not None:
-            recording.attempt("remember the model", _remember, estimator, self.origin)
+            recording.attempt("remember the model", remember, estimator, self.origin)
             if self.function == "fit_predict":
                 predictions.add(result, self.origin)
         metrics = {"fit_time_s": self.seconds}
@@ -127,7 +133,7 @@ class Fit(WholeCall):
             what = "score the model on its training data"
             metrics |= recording.attempt(what, training.scores, self.fitted) or {}
         if chapter is not None:
-            _log_learned(recording, chapter, estimator, metrics)
+            log_learned(recording, chapter, estimator, metrics)
             if search.is_search(estimator):
                 what = "log the results of the search"
                 recording.attempt(what, search.log, estimator, recording, chapter)
@@ -162,18 +168,20 @@ class PartialFit(Call):
         if self.stream is not None:
             self.stream.count(time.perf_counter() - self._start)
             if self.origin is not None:
-                self.recording.attempt("remember the model", _remember, self.estimator, self.origin)
+                self.recording.attempt("remember the model", remember, self.estimator, self.origin)
 
     def fail(self, error: BaseException) -> None:
         """End the run."""
         if self.stream is not None:
-            self.stream.drop()
-        super().fail(error)
+            self.stream.frame = self.frame
+            self.stream.fail(error)
+        else:
+            super().fail(error)
 
 
 def _write_stream(stream: streams.Stream) -> None:
     recording, estimator = stream.recording, stream.estimator
-    _log_learned(recording, stream.chapter, estimator, {"fit_time_s": stream.seconds})
+    log_learned(recording, stream.chapter, estimator, {"fit_time_s": stream.seconds})
     recording.log_model(estimator, "sklearn")
 
 
@@ -190,7 +198,7 @@ def _stream(tracker: Tracker, estimator: object, frame: FrameType) -> streams.St
     return stream
 
 
-def _log_learned(
+def log_learned(
     recording: Recording, chapter: Chapter, estimator: Any, metrics: dict[str, float]
 ) -> None:
     """Log what a fitted estimator tells of itself."""
@@ -214,7 +222,8 @@ def _log_plots(chapter: Chapter, last: Any, whole: Any) -> None:
         chapter.log_plot(plot)
 
 
-def _remember(estimator: Any, origin: Origin) -> None:
+def remember(estimator: Any, origin: Origin) -> None:
+    """Let predictions of an estimator, and of what was fitted with it, find their run."""
     for part in _parts(estimator):
         predictions.add_estimator(part, origin)
 

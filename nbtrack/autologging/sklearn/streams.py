@@ -163,7 +163,7 @@ def fits_another(estimator: object, *, whole: bool) -> None:
     whole
         By ``fit``: that ends a stream of the very same estimator, too.
     """
-    for stream in _open:
+    for stream in _open.copy():
         own = stream.estimator is estimator
         if (own and whole) or not (own or stream.is_shared):
             stream.close()
@@ -171,7 +171,7 @@ def fits_another(estimator: object, *, whole: bool) -> None:
 
 def close_all(status: str = "FINISHED") -> None:
     """Close all streams of this process."""
-    for stream in _open:
+    for stream in _open.copy():
         if stream._process == os.getpid():
             stream.close(status)
     _open.clear()

@@ -81,7 +81,9 @@ def _classifier_scores(
         truth = truth[:, 0]
     if getattr(classes, "ndim", 0) != 1 or truth.ndim != 1 or len(classes) < BINARY:
         return {}
-    decision = _linear_decision(estimator, X, "decision_function", "LinearClassifierMixin")
+    decision = _linear_decision(
+        estimator, X, "LinearClassifierMixin", "decision_function", "sklearn.linear_model._base"
+    )
     if decision is not None:
         if decision.ndim == TABLE and decision.shape[1] == 1:
             decision = decision[:, 0]
@@ -109,7 +111,9 @@ def _regressor_scores(
     import numpy as np
 
     truth = np.asarray(y, dtype=float)
-    predicted = _linear_decision(estimator, X, "_decision_function", "LinearModel")
+    predicted = _linear_decision(
+        estimator, X, "LinearModel", "_decision_function", "sklearn.linear_model."
+    )
     if predicted is None:
         predicted = _looked_up(estimator, X, "DecisionTreeRegressor")
     if predicted is None and _is_quick(estimator, X):
@@ -138,17 +142,19 @@ def _regressor_scores(
     }
 
 
-def _linear_decision(estimator: Any, X: Any, method: str, mixin: str) -> Any:
-    """Return ``X @ coef_.T + intercept_``, where that is all that the estimator does; else None."""
+def _linear_decision(estimator: Any, X: Any, mixin: str, method: str, module: str) -> Any:
+    """Return ``X @ coef_.T + intercept_``, where that is all that the estimator does; else None.
+
+    It is, where estimator has `mixin`, and its methods are those of `module`.
+    """
     import numpy as np
 
     kind = type(estimator)
-    owner = getattr(sys.modules.get("sklearn.linear_model._base"), mixin, None)
-    same = owner is not None and all(
-        getattr(kind, name, None) is getattr(owner, name) for name in (method, "predict")
-    )
+    owner = getattr(sys.modules.get("sklearn.linear_model._base"), mixin, ())
     coefficients = state(estimator).get("coef_")
-    if not same or not isinstance(coefficients, np.ndarray):
+    if not isinstance(estimator, owner) or not isinstance(coefficients, np.ndarray):
+        return None
+    if not all(getattr(kind, m).__module__.startswith(module) for m in (method, "predict")):
         return None
     X = _plain(X)
     if X is None:
@@ -218,23 +224,26 @@ def _of_labels(true: Any, codes: Any, count: int, weights: Any) -> dict[str, flo
     weights = None if weights is None else np.asarray(weights, dtype=float)
     matrix = np.bincount(true * count + codes, weights, minlength=count * count)
     matrix = matrix.reshape(count, count)
-    hits, support, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
-    share = support / support.sum()
-    precision, recall = _ratio(hits, predicted), _ratio(hits, support)
-    accuracy = float(hits.sum() / support.sum())
+    # A few classes are added up sooner in Python than by numpy.
+    hits, support, predicted = (
+        counts.tolist() for counts in (matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0))
+    )
+    total = sum(support)
+    precision = recall = f1 = 0.0
+    for right, here, said in zip(hits, support, predicted, strict=True):
+        if right:
+            share = here / total
+            precision += share * right / said
+            recall += share * right / here
+            f1 += share * 2 * right / (here + said)
+    accuracy = sum(hits) / total
     return {
         "training_accuracy_score": accuracy,
-        "training_precision_score": float(share @ precision),
-        "training_recall_score": float(share @ recall),
-        "training_f1_score": float(share @ _ratio(2 * hits, support + predicted)),
+        "training_precision_score": precision,
+        "training_recall_score": recall,
+        "training_f1_score": f1,
         "training_score": accuracy,
     }
-
-
-def _ratio(part: Any, whole: Any) -> Any:
-    import numpy as np
-
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole != 0)
 
 
 def _of_probabilities(true: Any, probabilities: Any, weights: Any) -> dict[str, float]:
@@ -245,7 +254,9 @@ def _of_probabilities(true: Any, probabilities: Any, weights: Any) -> dict[str, 
     rows, count = probabilities.shape
     tiny = np.finfo(probabilities.dtype).eps
     likely = np.clip(probabilities[np.arange(rows), true], tiny, 1 - tiny)
-    found = {"training_log_loss": float(-np.average(np.log(likely), weights=weights))}
+    losses = -np.log(likely)
+    loss = losses.mean() if weights is None else np.average(losses, weights=weights)
+    found = {"training_log_loss": float(loss)}
     if weights is None and (area := _area(true, probabilities, count)) is not None:
         found["training_roc_auc"] = area
     return found
