@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 OUTCOMES = Path(os.environ["NBTRACK_UPSTREAM_OUTCOMES"])
@@ -23,14 +24,15 @@ def pytest_configure(config: Any) -> None:
         return
     import nbtrack
     from nbtrack import autologging
-    from nbtrack.autologging import sklearn as implementation
+    from nbtrack.autologging.sklearn import calls, evaluation, fits
     from nbtrack.autologging.tracker import FluentTracker
 
+    def is_from_library(frame: FrameType) -> bool:
+        name = str(frame.f_globals.get("__name__"))
+        return ".tests." not in name and calls.is_from_library(frame)
+
+    evaluation.is_from_library = fits.is_from_library = is_from_library  # type: ignore[attr-defined]
     nbtrack.set_tracking_uri(DATABASE)
-    from_library = implementation._from_library
-    implementation._from_library = lambda frame: (  # type: ignore[assignment]
-        from_library(frame) and ".tests." not in str(frame.f_globals.get("__name__"))
-    )
     autologging.enable(FluentTracker())
 
 
