@@ -188,7 +188,7 @@ def _is_quick(estimator: Any, X: Any) -> bool:
 
 def _plain(X: Any) -> Any:
     """Return data as an array or sparse matrix of numbers; None where that is no simple thing."""
-    if hasattr(X, "to_numpy") and hasattr(X, "dtypes"):
+    if hasattr(X, "to_numpy") and hasattr(X, "columns"):
         X = X.to_numpy()
     ok = hasattr(X, "dtype") and X.dtype.kind in "fiub" and X.ndim == TABLE
     return X if ok else None
