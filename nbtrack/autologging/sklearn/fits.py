@@ -8,13 +8,14 @@ from collections.abc import Callable
 from types import FrameType, FunctionType
 from typing import Any
 
-from nbtrack.autologging import scope
+from nbtrack.autologging import scope, tally
 from nbtrack.autologging.book import Chapter
 from nbtrack.autologging.integration import TrackedRun, Tracker, current_tracker
 from nbtrack.autologging.predictions import Origin
 from nbtrack.autologging.recording import Recording, attempt
 from nbtrack.autologging.sklearn import learned, search, streams, training
 from nbtrack.autologging.sklearn.calls import (
+    LIBRARY,
     Call,
     WholeCall,
     is_from_library,
@@ -88,18 +89,17 @@ class Fit(WholeCall):
     def take_up(self) -> None:
         """Begin the run, or go on with that of a warm start."""
         streams.fits_another(self.estimator, whole=True)
-        warm = bool(state(learned.final(self.estimator)).get("warm_start"))
-        earlier = streams.find(self.estimator) if warm else None
         recording = self.recording
-        exclusive = recording.options.exclusive
-        if earlier is not None and earlier.goes_on(self.tracker, exclusive=exclusive):
+        what = "go on with the training"
+        earlier = recording.attempt(what, _earlier, self.tracker, self.estimator, recording)
+        if earlier is not None:
             recording.go_on(earlier.run, ours=earlier.ours)
             self.chapter = earlier.chapter
             self.chapter.book.clock = earlier.fits
             earlier.fits += 1
             return
         super().take_up()
-        if warm and recording.run is not None and self.chapter is not None:
+        if recording.run is not None and self.chapter is not None and _is_warm(self.estimator):
             run = streams.Training(recording.run, recording.ours, self.chapter, fits=1)
             streams.remember(self.estimator, run)
 
@@ -125,7 +125,10 @@ class Fit(WholeCall):
         metrics = {"fit_time_s": self.seconds}
         if self.fitted is not None:
             what = "score the model on its training data"
-            metrics |= recording.attempt(what, training.scores, self.fitted) or {}
+            scores = recording.attempt(what, training.scores, self.fitted) or {}
+            if not scores:
+                tally.skipped(LIBRARY, "training scores: not of this kind or size of model")
+            metrics |= scores
         if chapter is not None:
             _log_learned(recording, chapter, estimator, metrics)
             if search.is_search(estimator):
@@ -171,6 +174,21 @@ class PartialFit(Call):
             self.stream.fail(error)
         else:
             super().fail(error)
+
+
+def _is_warm(estimator: object) -> bool:
+    """Whether the next fit goes on from this one; the candidates of a search begin anew."""
+    last = learned.final(estimator)
+    return bool(state(last).get("warm_start")) and not search.is_search(estimator)
+
+
+def _earlier(tracker: Tracker, estimator: object, recording: Recording) -> streams.Training | None:
+    """Return the training that a fit goes on with."""
+    training = streams.find(estimator) if _is_warm(estimator) else None
+    exclusive = recording.options.exclusive
+    if training is None or not training.goes_on(tracker, exclusive=exclusive):
+        return None
+    return training
 
 
 def _write_stream(stream: streams.Stream) -> None:

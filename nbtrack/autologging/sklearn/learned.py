@@ -34,6 +34,7 @@ _NUMBERS = (
     "kl_divergence_",
     "stress_",
 )
+_MAX_DEPTH = 20  # of estimators in one another; a user's may hold itself
 _MAX_FEATURES = 200
 _MAX_TREES = 200
 _MAX_NAMED = 20_000
@@ -41,7 +42,7 @@ _MAX_NAMED = 20_000
 
 def final(estimator: Any) -> Any:
     """Return the estimator that predicts: the last step, the best candidate, the inner one."""
-    while True:
+    for _ in range(_MAX_DEPTH):
         own = state(estimator)
         steps = own.get("steps")
         if isinstance(steps, list) and steps:
@@ -49,8 +50,9 @@ def final(estimator: Any) -> Any:
         else:
             inner = own.get("best_estimator_", own.get("regressor_"))
         if not hasattr(inner, "fit"):
-            return estimator
+            break
         estimator = inner
+    return estimator
 
 
 def curves(estimator: Any) -> Iterator[tuple[str, list[float]]]:
@@ -173,8 +175,8 @@ def _feature_names(estimator: Any, whole: Any, count: int) -> Any:
 
 def _names_from_steps(whole: Any) -> Any:
     """Return what the steps before the last one of a pipeline say that they hand on."""
-    while (inner := state(whole).get("best_estimator_")) is not None:
-        whole = inner
+    for _ in range(_MAX_DEPTH):
+        whole = state(whole).get("best_estimator_", whole)
     steps = state(whole).get("steps")
     if not isinstance(steps, list) or not steps[1:]:
         return None
