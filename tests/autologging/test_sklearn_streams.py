@@ -265,6 +265,7 @@ def test_threads_train_at_the_same_time(tracker):
     assert [(run.status, len(run.models)) for run in tracker.runs] == [("FINISHED", 1)] * 3
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_leaves_it_alone(tracker):
     import os
 

@@ -184,11 +184,11 @@ def _is_warm(estimator: object) -> bool:
 
 def _earlier(tracker: Tracker, estimator: object, recording: Recording) -> streams.Training | None:
     """Return the training that a fit goes on with."""
-    training = streams.find(estimator) if _is_warm(estimator) else None
+    known = streams.find(estimator) if _is_warm(estimator) else None
     exclusive = recording.options.exclusive
-    if training is None or not training.goes_on(tracker, exclusive=exclusive):
+    if known is None or not known.goes_on(tracker, exclusive=exclusive):
         return None
-    return training
+    return known
 
 
 def _write_stream(stream: streams.Stream) -> None:
