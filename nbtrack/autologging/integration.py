@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -188,6 +189,13 @@ def current_tracker(library: str | None = None) -> Tracker | None:
     return _Silent(tracker)
 
 
+def _tell_fault(error: Exception) -> None:
+    with suppress(Exception):  # nobody is left to be told
+        if _State.tracker is not None:
+            kind = type(error).__name__
+            _State.tracker.warn(f"nbtrack could not record a call as a whole: {kind}: {error}")
+
+
 class _Silent:
     """A tracker whose warnings nobody sees."""
 
@@ -248,6 +256,7 @@ def enable(tracker: Tracker, *names: str, loud: bool = True) -> None:
     rows = find(names) or list(TABLE)
     needed = find(name for row in rows for name in row.needs)
     _State.tracker = tracker
+    scope.on_fault[:] = [_tell_fault]
     scope.switch(True)
     _State.watcher.install()
     for row in dict.fromkeys([*needed, *rows]):

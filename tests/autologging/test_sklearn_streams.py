@@ -12,6 +12,7 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import Ridge, SGDClassifier
 from sklearn.metrics import accuracy_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -229,6 +230,62 @@ def test_a_failing_store_does_not_reach_the_user(cell, verb):
     assert (plain.coef_ == model.coef_).all()
 
 
+def test_an_interrupt(tracker, cell):
+    class Slow(SGDClassifier):
+        def partial_fit(self, X, y, classes=None):
+            if hasattr(self, "coef_"):
+                raise KeyboardInterrupt
+            return super().partial_fit(X, y, classes=classes)
+
+    with pytest.raises(KeyboardInterrupt):
+        cell(lambda: train(Slow()))
+    (run,) = tracker.runs
+    assert run.status == "KILLED"
+    assert run.params
+
+
+def test_threads_train_at_the_same_time(tracker):
+    import threading
+
+    barrier = threading.Barrier(3)
+
+    def work(model):
+        for _ in range(3):
+            barrier.wait(10)
+            train(model)
+
+    models = [SGDClassifier(alpha=alpha) for alpha in (1, 2, 3)]
+    threads = [threading.Thread(target=work, args=(model,)) for model in models]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    autologging.disable()
+    assert sorted(run.params["alpha"] for run in tracker.runs) == ["1", "2", "3"]
+    assert [(run.status, len(run.models)) for run in tracker.runs] == [("FINISHED", 1)] * 3
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_leaves_it_alone(tracker):
+    import os
+
+    if not hasattr(os, "fork"):
+        pytest.skip("there are no forks here")
+    model = SGDClassifier()
+    train(model)
+    child = os.fork()
+    if child == 0:
+        from nbtrack.autologging.sklearn import streams
+
+        streams.close_all()
+        train(model)
+        os._exit(len(tracker.runs[0].models) + len(tracker.runs) - 1)
+    assert os.waitpid(child, 0)[1] == 0
+    train(model)
+    autologging.disable()
+    assert len(tracker.runs) == 1
+
+
 # --- warm starts --------------------------------------------------------------------------------
 
 
@@ -281,6 +338,36 @@ def test_another_run_of_the_user_is_another_training(tracker):
     assert len(tracker.runs) == 1
     assert tracker.active.params["n_estimators"] == "4"
     assert len(tracker.active.metrics["fit_time_s"]) == 2
+
+
+def test_a_search_is_no_warm_start(tracker):
+    search = GridSearchCV(SGDClassifier(warm_start=True), {"alpha": [1, 2]}, cv=2)
+    for _ in range(2):
+        search.fit(X, y)
+    assert len([run for run in tracker.runs if run.parent is None]) == 2
+
+
+def test_a_store_that_cannot_tell_the_active_run():
+    broken = FakeTracker(failing=["active_run"])
+    autologging.enable(broken)
+    try:
+        model = RandomForestClassifier(2, warm_start=True).fit(X, y)
+        model.set_params(n_estimators=3).fit(X, y)
+    finally:
+        autologging.disable()
+    assert len(model.estimators_) == 3
+    assert broken.warnings
+
+
+def test_an_estimator_that_holds_itself(tracker):
+    class Snake(BaseEstimator):
+        def fit(self, X, y=None):
+            self.regressor_ = self.best_estimator_ = self
+            return self
+
+    Snake().fit(X, y)
+    assert tracker.runs[0].status == "FINISHED"
+    assert "pickle" not in str(tracker.warnings)
 
 
 def test_a_warm_start_that_fails(tracker):

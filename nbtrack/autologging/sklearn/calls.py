@@ -47,6 +47,14 @@ def state(value: object) -> dict[str, Any]:
     return getattr(value, "__dict__", {})
 
 
+def steps_of(estimator: object) -> list[Any]:
+    """Return the estimators that a pipeline holds; somebody's own may hold them without names."""
+    steps: Any = state(estimator).get("steps")
+    if not isinstance(steps, list):
+        return []
+    return [step[-1] if isinstance(step, tuple) and step else step for step in steps]
+
+
 def estimator_tags(estimator: object) -> dict[str, str]:
     """Return the tags that say what was fitted, as MLflow has them."""
     kind = type(estimator)

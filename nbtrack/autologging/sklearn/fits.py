@@ -22,6 +22,7 @@ from nbtrack.autologging.sklearn.calls import (
     positional,
     predictions,
     state,
+    steps_of,
 )
 
 METHODS = ("fit", "fit_transform", "fit_predict")
@@ -94,18 +95,17 @@ class Fit(WholeCall):
     def take_up(self) -> None:
         """Begin the run, or go on with that of a warm start."""
         streams.fits_another(self.estimator, whole=True)
-        warm = bool(state(learned.final(self.estimator)).get("warm_start"))
-        earlier = streams.find(self.estimator) if warm else None
         recording = self.recording
-        exclusive = recording.options.exclusive
-        if earlier is not None and earlier.goes_on(self.tracker, exclusive=exclusive):
+        what = "go on with the training"
+        earlier = recording.attempt(what, _earlier, self.tracker, self.estimator, recording)
+        if earlier is not None:
             recording.go_on(earlier.run, ours=earlier.ours)
             self.chapter = earlier.chapter
             self.chapter.book.clock = earlier.fits
             earlier.fits += 1
             return
         super().take_up()
-        if warm and recording.run is not None and self.chapter is not None:
+        if recording.run is not None and self.chapter is not None and _is_warm(self.estimator):
             run = streams.Training(recording.run, recording.ours, self.chapter, fits=1)
             streams.remember(self.estimator, run)
 
@@ -131,7 +131,10 @@ class Fit(WholeCall):
         metrics = {"fit_time_s": self.seconds}
         if self.fitted is not None:
             what = "score the model on its training data"
-            metrics |= recording.attempt(what, training.scores, self.fitted) or {}
+            scores = recording.attempt(what, training.scores, self.fitted) or {}
+            if not scores:
+                tally.skipped(LIBRARY, "training scores: not of this kind or size of model")
+            metrics |= scores
         if chapter is not None:
             log_learned(recording, chapter, estimator, metrics)
             if search.is_search(estimator):
@@ -177,6 +180,21 @@ class PartialFit(Call):
             self.stream.fail(error)
         else:
             super().fail(error)
+
+
+def _is_warm(estimator: object) -> bool:
+    """Whether the next fit goes on from this one; the candidates of a search begin anew."""
+    last = learned.final(estimator)
+    return bool(state(last).get("warm_start")) and not search.is_search(estimator)
+
+
+def _earlier(tracker: Tracker, estimator: object, recording: Recording) -> streams.Training | None:
+    """Return the training that a fit goes on with."""
+    known = streams.find(estimator) if _is_warm(estimator) else None
+    exclusive = recording.options.exclusive
+    if known is None or not known.goes_on(tracker, exclusive=exclusive):
+        return None
+    return known
 
 
 def _write_stream(stream: streams.Stream) -> None:
@@ -232,10 +250,10 @@ def _parts(estimator: Any) -> list[Any]:
     """Return a fitted estimator and those fitted with it that users take out of it."""
     parts, waiting = [estimator], [estimator]
     while waiting:
-        for name, value in state(waiting.pop()).items():
-            steps = name == "steps" and isinstance(value, list)
-            held = [step for _, step in value] if steps else [value] if name.endswith("_") else []
-            new = [x for x in held if hasattr(x, "fit") and all(x is not part for part in parts)]
-            parts += new
-            waiting += new
+        part = waiting.pop()
+        held = [value for name, value in state(part).items() if name.endswith("_")]
+        for one in (*steps_of(part), *held):
+            if hasattr(one, "fit") and all(one is not known for known in parts):
+                parts.append(one)
+                waiting.append(one)
     return parts

@@ -27,7 +27,7 @@ def log(estimator: Any, recording: Recording, chapter: Chapter) -> None:
     found, results = state(estimator), estimator.cv_results_
     run = chapter.book.run
     best = found.get("best_params_") or {}
-    run.log_params({f"best_{name}": value for name, value in best.items()})
+    run.log_params(chapter.params({f"best_{name}": value for name, value in best.items()}))
     score: Any = found.get("best_score_")
     if is_scalar(score):
         chapter.log_metrics({"best_cv_score": float(score)})

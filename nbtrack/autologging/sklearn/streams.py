@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,13 +37,13 @@ class Training:
     chapter: Chapter
     fits: int = 0
     _cells: dict[str, str] = field(default_factory=dict)
-    _process: int = field(default_factory=os.getpid)
+    process: int = field(default_factory=os.getpid)
 
     def goes_on(self, tracker: Tracker, *, exclusive: bool = False) -> bool:
         """Whether a call that is made now belongs to this training, and note its cell."""
         active = None if exclusive else tracker.active_run()
         wanted = None if self.ours else self.run.run_id
-        if (active and active.run_id) != wanted or os.getpid() != self._process:
+        if (active and active.run_id) != wanted or os.getpid() != self.process:
             return False
         return self.is_in_new_cell()
 
@@ -78,6 +79,7 @@ class Stream(Training):
         self.recording = recording
         self.origin = origin
         self.seconds = 0.0
+        self.thread = threading.get_ident()
         self.frame: FrameType | None = None
         self.is_broken = False
         self._write = write
@@ -165,6 +167,8 @@ def fits_another(estimator: object, *, whole: bool) -> None:
     """
     for stream in _open.copy():
         own = stream.estimator is estimator
+        if stream.thread != threading.get_ident():
+            continue  # trained at the same time, and not in turn
         if (own and whole) or not (own or stream.is_shared):
             stream.close()
 
@@ -172,7 +176,7 @@ def fits_another(estimator: object, *, whole: bool) -> None:
 def close_all(status: str = "FINISHED") -> None:
     """Close all streams of this process."""
     for stream in _open.copy():
-        if stream._process == os.getpid():
+        if stream.process == os.getpid():
             stream.close(status)
     _open.clear()
 

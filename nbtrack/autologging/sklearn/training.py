@@ -9,8 +9,9 @@ again.
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,11 +85,12 @@ def _classifier_scores(
     decision = _linear_decision(
         estimator, X, "LinearClassifierMixin", "decision_function", "sklearn.linear_model._base"
     )
+    true = np.searchsorted(classes, truth)
     if decision is not None:
         if decision.ndim == TABLE and decision.shape[1] == 1:
             decision = decision[:, 0]
-        codes = (decision > 0).astype(int) if decision.ndim == 1 else decision.argmax(axis=1)
-        probabilities = _logistic(estimator, decision)
+        codes = decision > 0 if decision.ndim == 1 else decision.argmax(axis=1)
+        more = _of_decision(estimator, true, decision, weights)
     else:
         probabilities = _looked_up(estimator, X, "DecisionTreeClassifier")
         if probabilities is None and _is_quick(estimator, X):
@@ -96,10 +98,8 @@ def _classifier_scores(
         if not isinstance(probabilities, np.ndarray):
             return {}
         codes = probabilities.argmax(axis=1)
-    true = np.searchsorted(classes, truth)
-    return _of_labels(true, codes, len(classes), weights) | _of_probabilities(
-        true, probabilities, weights
-    )
+        more = _of_probabilities(true, probabilities, weights)
+    return _of_labels(true, codes, len(classes), weights) | more
 
 
 def _regressor_scores(
@@ -188,33 +188,32 @@ def _is_quick(estimator: Any, X: Any) -> bool:
 
 def _plain(X: Any) -> Any:
     """Return data as an array or sparse matrix of numbers; None where that is no simple thing."""
-    if hasattr(X, "to_numpy") and hasattr(X, "dtypes"):
+    if hasattr(X, "to_numpy") and hasattr(X, "columns"):
         X = X.to_numpy()
     ok = hasattr(X, "dtype") and X.dtype.kind in "fiub" and X.ndim == TABLE
     return X if ok else None
 
 
-def _logistic(estimator: Any, decision: Any) -> Any:
-    """Return the probabilities of a logistic regression; None for other models."""
+def _of_decision(estimator: Any, true: Any, decision: Any, weights: Any) -> dict[str, float]:
+    """Return what comes of the probabilities of a logistic regression; nothing for other models."""
     import numpy as np
 
     kind = type(estimator)
-    logistic = getattr(
-        sys.modules.get("sklearn.linear_model._logistic"), "LogisticRegression", None
-    )
-    if getattr(kind, "predict_proba", None) is not getattr(logistic, "predict_proba", ""):
-        return None
+    logistic: Any = sys.modules.get("sklearn.linear_model._logistic")
+    own = getattr(getattr(logistic, "LogisticRegression", None), "predict_proba", None)
     # Older versions have more ways to get there.
-    scheme = getattr(estimator, "multi_class", "auto")
-    if scheme not in {"auto", "deprecated"}:
-        return None
-    if decision.ndim == 1:
-        positive = 1 / (1 + np.exp(-np.clip(decision, -700, 700)))
-        return np.stack([1 - positive, positive], axis=1)
-    if estimator.solver == "liblinear":
-        return None
-    odds = np.exp(decision - decision.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
+    usual = getattr(estimator, "multi_class", "auto") in {"auto", "deprecated"}
+    if own is None or getattr(kind, "predict_proba", None) is not own or not usual:
+        return {}
+    if decision.ndim == TABLE:
+        if estimator.solver == "liblinear":
+            return {}
+        odds = np.exp(decision - decision.max(axis=1, keepdims=True))
+        return _of_probabilities(true, odds / odds.sum(axis=1, keepdims=True), weights)
+    # With two classes the probabilities themselves are not needed.
+    losses = np.logaddexp(0, np.where(true, -decision, decision))
+    losses = np.minimum(losses, -math.log(np.finfo(losses.dtype).eps))
+    return _of_losses(losses, weights, lambda: _rank_area(true == 1, decision))
 
 
 def _of_labels(true: Any, codes: Any, count: int, weights: Any) -> dict[str, float]:
@@ -249,16 +248,20 @@ def _of_labels(true: Any, codes: Any, count: int, weights: Any) -> dict[str, flo
 def _of_probabilities(true: Any, probabilities: Any, weights: Any) -> dict[str, float]:
     import numpy as np
 
-    if probabilities is None:
-        return {}
     rows, count = probabilities.shape
     tiny = np.finfo(probabilities.dtype).eps
     likely = np.clip(probabilities[np.arange(rows), true], tiny, 1 - tiny)
-    losses = -np.log(likely)
+    return _of_losses(-np.log(likely), weights, lambda: _area(true, probabilities, count))
+
+
+def _of_losses(losses: Any, weights: Any, area: Callable[[], float | None]) -> dict[str, float]:
+    """Return the mean loss, and the area under the ROC curve where rows have no weights."""
+    import numpy as np
+
     loss = losses.mean() if weights is None else np.average(losses, weights=weights)
     found = {"training_log_loss": float(loss)}
-    if weights is None and (area := _area(true, probabilities, count)) is not None:
-        found["training_roc_auc"] = area
+    if weights is None and (known := area()) is not None:
+        found["training_roc_auc"] = known
     return found
 
 
