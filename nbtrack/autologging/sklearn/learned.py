@@ -44,10 +44,7 @@ def final(estimator: Any) -> Any:
     """Return the estimator that predicts: the last step, the best candidate, the inner one."""
     for _ in range(_MAX_DEPTH):
         own, steps = state(estimator), steps_of(estimator)
-        if steps:
-            inner = steps[-1]
-        else:
-            inner = own.get("best_estimator_", own.get("regressor_"))
+        inner = steps[-1] if steps else own.get("best_estimator_", own.get("regressor_"))
         if not hasattr(inner, "fit"):
             break
         estimator = inner
