@@ -95,10 +95,11 @@ _schemas: dict[tuple[Any, ...], str | None] = {}
 
 def _frame_schema(rows: Any) -> str | None:
     """Return the schema of rows: some 50 us for each column, so it is kept for the next fit."""
-    types = tuple(str(dtype) for dtype in rows.dtypes)
-    if "object" in types:  # what is in them may be anything
-        return _inferred(rows)
-    key = (tuple(map(repr, rows.columns)), types, tuple(rows.isna().any().tolist()))
+    types, names = tuple(rows.dtypes.to_list()), rows.columns
+    if any(getattr(dtype, "kind", "O") == "O" for dtype in set(types)):
+        return _inferred(rows)  # what is in such columns may be anything
+    missing = tuple(rows.isna().to_numpy().any(axis=0).tolist())
+    key = (tuple(names), str(names.dtype), types, missing)
     if key not in _schemas:
         if len(_schemas) >= _MAX_KEPT:
             _schemas.clear()

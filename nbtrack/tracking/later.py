@@ -8,59 +8,66 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 
 from nbtrack.tracking import notices
 
 EXIT_TIMEOUT_S = 10.0
 
-_lock = threading.Lock()
-_waiting: deque[tuple[str, Callable[[], object]]] = deque()
+_Task = tuple[str, Callable[[], object]]
+_tasks: SimpleQueue[_Task] = SimpleQueue()
 _thread: threading.Thread | None = None
+_starting = threading.Lock()
 
 
 def do(what: str, function: Callable[[], object]) -> None:
     """Call a function soon. What it raises becomes a warning: it could not do `what`."""
-    global _thread  # noqa: PLW0603 - one per process
-    with _lock:
-        _waiting.append((what, function))
-        if _thread is not None:
-            return
-        _thread = threading.Thread(target=_work, name="nbtrack-later", daemon=True)
-        try:
-            _thread.start()
-            return
-        except RuntimeError:  # the process is at its end: there is nobody left to wait for
-            _thread = None
-    _work()
+    if _thread is None and not _start():
+        _try(what, function)
+    else:
+        _tasks.put((what, function))
 
 
 def wait(timeout: float = EXIT_TIMEOUT_S) -> None:
-    """Return when all is done, or the time is over."""
-    thread = _thread
-    if thread is not None:
-        thread.join(timeout)
+    """Return when all is done that is to be done by now, or the time is over."""
+    if _thread is not None:
+        done = threading.Event()
+        _tasks.put(("tell that all is done", done.set))
+        done.wait(timeout)
 
 
-def _work() -> None:
-    global _thread  # noqa: PLW0603
+def _start() -> bool:
+    """Start the thread; it stays, since starting one costs more than all that it does."""
+    global _thread  # noqa: PLW0603 - one per process
+    with _starting:
+        if _thread is None:
+            thread = threading.Thread(
+                target=_work, args=(_tasks,), name="nbtrack-later", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError:  # the process is at its end
+                return False
+            _thread = thread
+    return True
+
+
+def _work(tasks: SimpleQueue[_Task]) -> None:
     while True:
-        with _lock:
-            if not _waiting:
-                _thread = None
-                return
-            what, function = _waiting.popleft()
-        try:
-            function()
-        except Exception as error:  # noqa: BLE001 - this thread has nobody else to tell
-            notices.warn(f"nbtrack could not {what}: {error}", cause=f"{what}: {error}")
+        _try(*tasks.get())
+
+
+def _try(what: str, function: Callable[[], object]) -> None:
+    try:
+        function()
+    except Exception as error:  # noqa: BLE001 - this thread has nobody else to tell
+        notices.warn(f"nbtrack could not {what}: {error}", cause=f"{what}: {error}")
 
 
 def _after_fork_in_child() -> None:
-    global _lock, _thread
-    _lock, _thread = threading.Lock(), None
-    _waiting.clear()
+    global _starting, _tasks, _thread
+    _starting, _tasks, _thread = threading.Lock(), SimpleQueue(), None
 
 
 atexit.register(wait)
