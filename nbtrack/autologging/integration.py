@@ -67,6 +67,9 @@ class TrackedRun(Protocol):
     def end(self, status: str, error: str | None = None) -> None:
         """End the run as ``FINISHED``, ``FAILED`` or ``KILLED``."""
 
+    def resume(self) -> None:
+        """Go on with a run that has ended: it is RUNNING again."""
+
 
 class Tracker(Protocol):
     """Where runs come from."""
@@ -125,6 +128,7 @@ TABLE = (
         ("sklearn.base", "sklearn.metrics", "sklearn.model_selection"),
         "nbtrack.autologging.sklearn",
     ),
+    Integration("torch", "torch", "2.6", ("torch",), "nbtrack.autologging.torch"),
 )
 
 

@@ -127,6 +127,11 @@ class FakeRun:
             raise RuntimeError(f"{self!r} was ended twice.")
         self.status, self.error = status, error
 
+    def resume(self) -> None:
+        """Run again."""
+        self._fail("resume")
+        self.status = None
+
     def _fail(self, verb: str) -> None:
         if verb in self.failing:
             raise RuntimeError(f"{verb} fails")
