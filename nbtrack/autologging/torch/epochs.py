@@ -100,7 +100,7 @@ class Epochs:
                 continue
             # A tensor is not kept, and may be counted up in place. A float that was assigned again
             # is another object.
-            mark = value if isinstance(value, float) else (id(value), getattr(value, "_version", 0))
+            mark = value if isinstance(value, float) else (id(value), _version(value))
             before = self._marks.get(text)
             if before is mark or (isinstance(mark, tuple) and before == mark):
                 continue
@@ -118,6 +118,12 @@ class Epochs:
                 if known is values and len(values) == length + 1:
                     found.setdefault(name, float(values[-1]))
         return found
+
+
+def _version(value: Any) -> int:
+    """Return how often a tensor was changed in place, as far as it is counted."""
+    is_inference = getattr(value, "is_inference", None)
+    return 0 if is_inference is None or is_inference() else int(value._version)
 
 
 def find(calls: list[tuple[FrameType, Site]], optimizer: object) -> Epochs | None:

@@ -136,7 +136,7 @@ def _scalars(frame: FrameType, site: Site) -> dict[str, Any]:
     return {
         name: value
         for name, value in frames.read(frame, site.scalars).items()
-        if isinstance(value, tensor) and value.requires_grad and value.numel() == 1
+        if isinstance(value, tensor) and value.grad_fn is not None and value.numel() == 1
     }
 
 
@@ -203,10 +203,14 @@ def step_listener(
             stepper = _State.steppers.get(id(optimizer)) or _first_step(here, optimizer)
             if stepper is None:
                 return
-            training = here.training = stepper.training
-            if training.ended:
-                _resume(training, optimizer)
-            if args or kwargs:
+            training = stepper.training
+            if training.ended or training.is_users:
+                stepper = _go_on(here, stepper, optimizer)
+                if stepper is None:
+                    return
+                training = stepper.training
+            here.training = training
+            if len(losses) > 1 and (len(args) > 1 or kwargs):
                 # A closure: its first loss is that of the step, the others are a search.
                 losses = list(dict(reversed(losses)).items())
             training.step(stepper, optimizer, losses)
@@ -218,10 +222,19 @@ def step_listener(
     return on_step
 
 
-def _resume(training: Training, optimizer: Any) -> None:
-    training.resume()
-    _State.trainings.append(training)
-    _find_epochs(training, optimizer, list(frames.chain(_getframe(2))))
+def _go_on(here: _Here, stepper: Stepper, optimizer: Any) -> Stepper | None:
+    """Go on with a training; begin another one, if the user has another run by now."""
+    tracker, training = current_tracker(), stepper.training
+    active = None if tracker is None else tracker.active_run()
+    if active is not training.run and (active is not None or training.is_users):
+        _end([training], None)
+        _State.steppers.pop(id(optimizer), None)
+        return _first_step(here, optimizer)
+    if training.ended:
+        training.resume()
+        _State.trainings.append(training)
+        _find_epochs(training, optimizer, list(frames.chain(_getframe(2))))
+    return stepper
 
 
 def _first_step(here: _Here, optimizer: Any) -> Stepper | None:
@@ -331,7 +344,7 @@ def begin(tracker: Tracker, hint: str) -> Training | None:
     recording.begin(hint)
     if recording.run is None:
         return None
-    training = Training(recording, recording.run)
+    training = Training(recording, recording.run, recording.run is tracker.active_run())
     _State.trainings.append(training)
     if not _State.at_exit:
         # After the run has begun: what ends at exit ends before what it is written with.
@@ -355,7 +368,8 @@ def _log_loader(here: _Here, training: Training, around: list[FrameType]) -> Non
 
 def _find_epochs(training: Training, optimizer: Any, around: list[FrameType]) -> None:
     calls = [(each, site_of(each)) for each in around]
-    training.epochs = training.recording.attempt("find the epochs", epochs.find, calls, optimizer)
+    attempt = training.recording.attempt
+    training.count_by(attempt("find the epochs", epochs.find, calls, optimizer))
 
 
 # --- the end ------------------------------------------------------------------------------------

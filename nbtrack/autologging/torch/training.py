@@ -73,11 +73,14 @@ class Training:
         Its run has begun.
     run
         That run.
+    is_users
+        Whether it is the user's own: then it is left when the user leaves it.
     """
 
-    def __init__(self, recording: Recording, run: TrackedRun) -> None:
+    def __init__(self, recording: Recording, run: TrackedRun, is_users: bool) -> None:
         self.recording = recording
         self.run = run
+        self.is_users = is_users
         self.thread = threading.get_ident()
         self.ended = False
         self.epochs: Epochs | None = None
@@ -222,6 +225,16 @@ class Training:
         before, count = self._validation.get(name, (0.0, 0))
         self._validation[name] = before + total, count + weight
 
+    def count_by(self, epochs: Epochs | None) -> None:
+        """Let a loop count the epochs from now on; the numbers go on where they were."""
+        self.epochs = epochs
+        if epochs is not None:
+            self._go_on_from(epochs.current)
+
+    def _go_on_from(self, count: int) -> None:
+        if self._last_epoch is not None and count + self._offset <= self._last_epoch:
+            self._offset = self._last_epoch + 1 - count
+
     def look(self, frame: FrameType) -> bool:
         """See whether an epoch is over, and return it: the user's next one has begun in `frame`."""
         epochs = self.epochs
@@ -236,8 +249,7 @@ class Training:
         is_over = count != epochs.current
         if is_over:
             self._finish_epoch(epochs.results_in(around, self._owners))
-            if self._last_epoch is not None and count + self._offset <= self._last_epoch:
-                self._offset = self._last_epoch + 1 - count
+            self._go_on_from(count)
         epochs.current = count
         return is_over
 
