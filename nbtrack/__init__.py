@@ -17,6 +17,9 @@ from nbtrack._lazy import attach
 from nbtrack._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from nbtrack.autologging.torch.watch import (
+        watch,
+    )
     from nbtrack.errors import (
         NbtrackError,
     )
@@ -160,6 +163,7 @@ _NAMES = {
     "sql": ".tracking.fluent_search",
     "start_run": ".tracking.fluent",
     "unload_ipython_extension": ".ipython.shell",
+    "watch": ".autologging.torch.watch",
     "write_report": ".report",
 }
 # MLflow's modules that are used by their names: nbtrack.artifacts.load_text(...).
@@ -222,6 +226,7 @@ __all__ = [
     "sql",
     "start_run",
     "unload_ipython_extension",
+    "watch",
     "write_report",
 ]
 

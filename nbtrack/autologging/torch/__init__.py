@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from nbtrack.autologging.patching import Patches
-from nbtrack.autologging.torch import listeners
+from nbtrack.autologging.torch import listeners, registry
 from nbtrack.autologging.torch.taps import Taps
 
 _LOSSES = (
@@ -69,7 +69,7 @@ def install(module: ModuleType, patches: Patches) -> None:
 
 def forget() -> None:
     """Leave torch as it was, end the trainings that go on, and forget them."""
-    listeners.forget()
+    registry.forget()
     if _Installed.taps is not None:
         _Installed.taps.restore()
         _Installed.taps = None

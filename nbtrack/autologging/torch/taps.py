@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
@@ -87,7 +88,7 @@ class Taps:
         before, space = function.__code__, function.__globals__
         inner = FunctionType(before, space, function.__name__, function.__defaults__)
         inner.__kwdefaults__ = function.__kwdefaults__
-        stem = _PREFIX + function.__qualname__.replace(".", "_")
+        stem = _PREFIX + re.sub(r"\W", "_", function.__qualname__)
         names = {key: f"{stem}_{key}" for key in ("inner", *parts)}
         ours = _code(function, body, names)
         for key, value in {"inner": inner, **parts}.items():

@@ -90,7 +90,7 @@ def snapshot(model: object, *, max_bytes: int) -> Snapshot:
             "model_class": model.model_class,
             "aliases": aliases,
             "left_out": [name for name in model.tensors if name not in tensors],
-            "torch_version": torch.__version__,
+            "torch_version": str(torch.__version__),
         },
         pyfunc={},
         requirements=(f"torch=={torch.__version__.partition('+')[0]}", "safetensors"),

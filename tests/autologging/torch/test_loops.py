@@ -32,7 +32,10 @@ def values(run: Any, key: str) -> list[float]:
 
 
 def test_a_flat_loop(tracker, run):
-    run("seen = []\n" + FLAT.replace("        opt.step()", "        opt.step(); seen.append(loss.item())"))
+    run(
+        "seen = []\n"
+        + FLAT.replace("        opt.step()", "        opt.step(); seen.append(loss.item())")
+    )
     (tracked,) = tracker.runs
     assert tracked.status == "FINISHED"
     assert tracked.name == "Sequential"
@@ -225,9 +228,7 @@ for epoch in range(4):
 
 def test_models_one_after_the_other(tracker, run):
     other = FLAT.replace("model", "other").replace("opt.", "opt2.")
-    run(
-        f"{FLAT}\nother = make()\nopt2 = torch.optim.SGD(other.parameters(), lr=0.5)\n{other}"
-    )
+    run(f"{FLAT}\nother = make()\nopt2 = torch.optim.SGD(other.parameters(), lr=0.5)\n{other}")
     assert [r.params["lr"] for r in tracker.runs] == ["0.1", "0.5"]
     assert [len(r.metrics["loss"]) for r in tracker.runs] == [9, 9]
 
@@ -325,7 +326,9 @@ for epoch in range(2):
     )
     (tracked,) = tracker.runs
     assert set(tracked.metrics) >= {"loss", "recon", "kl"}
-    for total, recon, kl in zip(*(values(tracked, k) for k in ("loss", "recon", "kl")), strict=True):
+    for total, recon, kl in zip(
+        *(values(tracked, k) for k in ("loss", "recon", "kl")), strict=True
+    ):
         assert total == pytest.approx(recon + 0.1 * kl, rel=1e-5)
 
 
@@ -429,7 +432,11 @@ for epoch in range(2):
 
 
 def test_nan_is_a_value(tracker, run):
-    run(FLAT.replace("loss = criterion(model(xb), yb)", "loss = criterion(model(xb), yb) * float('nan')"))
+    run(
+        FLAT.replace(
+            "loss = criterion(model(xb), yb)", "loss = criterion(model(xb), yb) * float('nan')"
+        )
+    )
     (tracked,) = tracker.runs
     assert all(map(math.isnan, values(tracked, "loss")))
 
