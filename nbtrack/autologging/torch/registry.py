@@ -209,6 +209,8 @@ def follow(tracker: Tracker, frame: FrameType, model: Any, optimizer: Any) -> Tr
     stepper = steppers.get(id(optimizer))
     if stepper is not None:
         stepper = go_on(stepper, optimizer)
+    if stepper is not None:
+        stepper.place = ()  # it is seen anew at the next step
     around = list(frames.chain(frame))
     training = None if stepper is None else stepper.training
     if training is None:

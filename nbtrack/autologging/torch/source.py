@@ -17,6 +17,7 @@ from nbtrack.autologging.callsite import cells, parse
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _CLOCKS = re.compile(r"(time\.\w+|perf_counter|monotonic|default_timer|time)$")
+_EMPTY_LINES = re.compile(r"\A(\s*\n)+")
 _CACHE = 4096
 
 
@@ -122,7 +123,8 @@ def _texts(frame: FrameType) -> Iterator[str]:
         for call in magic.calls.values() if magic else ():
             for argument in call.args:
                 if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                    yield argument.value
+                    # IPython takes empty lines off the beginning before it compiles the rest.
+                    yield _EMPTY_LINES.sub("", argument.value)
 
 
 @lru_cache(maxsize=64)
