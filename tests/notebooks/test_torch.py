@@ -81,7 +81,6 @@ def test_cells(run: Run, tmp_path: Path) -> None:
     paths = {path for (path,) in rows(tmp_path, "SELECT path FROM artifacts")}
     assert {"model/model.safetensors", "plots/model structure.json"} <= paths
     assert "loss" in html(notebook.cells[2])
-    assert "loss" in html(notebook.cells[4])
     assert notebook.cells[-1].outputs[0].text.strip() == "True"
     printed = "".join(o.get("text", "") for cell in notebook.cells for o in cell.outputs)
     assert "could not" not in printed
@@ -93,11 +92,8 @@ def test_an_interrupt_and_an_error(run: Run, tmp_path: Path) -> None:
     )
     failed = DATA + LOOP.replace("opt.step()", "opt.step()\n        if epoch: 1 / 0")
     run(["%load_ext nbtrack", DATA, interrupted, failed, "1 + 1"], allow_errors=True)
-    assert rows(tmp_path, "SELECT status, error FROM runs ORDER BY start_time") == [
-        ("KILLED", None),
-        ("FAILED", rows(tmp_path, "SELECT error FROM runs WHERE status = 'FAILED'")[0][0]),
-    ]
-    assert (
-        "ZeroDivisionError" in rows(tmp_path, "SELECT error FROM runs WHERE error NOT NULL")[0][0]
-    )
+    statuses = rows(tmp_path, "SELECT status FROM runs ORDER BY start_time")
+    assert statuses == [("KILLED",), ("FAILED",)]
+    ((error,),) = rows(tmp_path, "SELECT error FROM runs WHERE status = 'FAILED'")
+    assert "ZeroDivisionError" in error
     assert rows(tmp_path, "SELECT count FROM metrics WHERE key = 'loss'") == [(4,), (4,)]
