@@ -36,10 +36,14 @@ class Epochs:
         The variable that counts.
     space
         The namespace that it is in; None if it is a function's.
+    last
+        What it counts to at last, if that is known.
+    code
+        The code that has the loop.
     """
 
     def __init__(self, frame: FrameType, loop: Loop, counter: str) -> None:
-        self._code = frame.f_code
+        self.code = frame.f_code
         is_function = bool(frame.f_code.co_flags & CO_OPTIMIZED)
         self.space: Mapping[str, Any] | None = None if is_function else frame.f_globals
         self.counter = counter
@@ -48,13 +52,14 @@ class Epochs:
         texts = (*loop.floats, *loop.lists, counter)
         self._roots = tuple({text.partition(".")[0].partition("[")[0]: None for text in texts})
         self.current = int(read(frame, (counter,))[counter])
+        self.last = None if loop.stop is None else _last(frame, loop.stop)
         self._marks: dict[str, object] = {}  # values that were there before, or were logged
         self._lengths: dict[str, tuple[list[Any], int]] = {}
         self.results(read(frame, self._roots), ())
 
     def frame(self, frame: FrameType | None) -> FrameType | None:
         """Return the frame of the loop, from `frame` outwards, or None."""
-        code = self._code
+        code = self.code
         for _ in range(_MAX_DEPTH):
             if frame is None or frame.f_code is code:
                 return frame
@@ -118,6 +123,14 @@ class Epochs:
                 if known is values and len(values) == length + 1:
                     found.setdefault(name, float(values[-1]))
         return found
+
+
+def _last(frame: FrameType, stop: str) -> int | None:
+    """Return the last number before `stop`, a number or the name of one."""
+    if stop.isdecimal():
+        return int(stop) - 1
+    value = _resolve(read(frame, (stop.partition(".")[0],)), stop)
+    return value - 1 if type(value) is int else None
 
 
 def _version(value: Any) -> int:

@@ -62,7 +62,8 @@ def backward_listener(method: FunctionType) -> Callable[[Any], None]:  # noqa: C
                 if epochs.space is None:
                     here.look_in -= 1
                     if here.look_in < 0:
-                        here.look_in = 0 if training.look(frame) else _LOOK_EVERY
+                        training.look(frame)
+                        here.look_in = min(_LOOK_EVERY, training.steps_to_skip())
                 elif epochs.space.get(epochs.counter) is not epochs.current:
                     training.look(frame)
             try:

@@ -38,6 +38,8 @@ class Loop:
     lists
         What is appended to in it, as text, with what its values are called, and the names that
         these are made of.
+    stop
+        Where a counter that goes through a `range` stops, as text.
     """
 
     place: tuple[int, int, int]
@@ -45,6 +47,7 @@ class Loop:
     stores: frozenset[str]
     floats: tuple[str, ...]
     lists: Mapping[str, tuple[str, frozenset[str]]]
+    stop: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +226,18 @@ def _loop(node: ast.For | ast.AsyncFor | ast.While) -> Loop:
         stores=frozenset(stores),
         floats=tuple(floats),
         lists=lists,
+        stop=None if isinstance(node, ast.While) else _stop(node.iter),
     )
+
+
+def _stop(iterated: ast.expr) -> str | None:
+    """Return the end of ``range(n)``, ``range(1, n)``, ``trange(n)`` or ``tqdm(range(n))``."""
+    match iterated:
+        case ast.Call(func=ast.Name(id="range" | "trange"), args=[stop] | [_, stop]):
+            return ast.unparse(stop)
+        case ast.Call(args=[ast.Call() as inner, *_]):
+            return _stop(inner)
+    return None
 
 
 def _counted(loop: ast.While) -> Iterator[str]:

@@ -14,6 +14,7 @@ from nbtrack.autologging.recording import Recording
 from nbtrack.autologging.torch import models
 from nbtrack.autologging.torch.epochs import Epochs
 from nbtrack.autologging.torch.models import WatchedModel
+from nbtrack.autologging.torch.returning import Return
 from nbtrack.autologging.torch.source import Site
 from nbtrack.autologging.torch.values import Number, Points, Series, mean, now_ms
 from nbtrack.errors import NbtrackError
@@ -99,6 +100,9 @@ class Training:
         self._last_epoch: int | None = None
         self._began = 0, now_ms()  # this epoch: steps so far, ms
         self._latest = 0  # ms of the last step
+        self._length = 0  # steps of the epoch before
+        self._return: Return | None = None  # of the function that has the epochs
+        self._last_step = -1  # of the last epoch, as far as it is known
         self._best: float | None = None
         self._best_epoch: int | None = None
         self._best_at = 0  # steps
@@ -175,6 +179,8 @@ class Training:
             self._log_rates(stepper, count, optimizer, now)
         if stepper is self.leader:
             self._latest = now
+            if count >= self._last_step >= 0:
+                self._wait_for_return(count)
         if now >= self._points.due:
             self._points.flush_if_due(self.run, count, now)
 
@@ -222,6 +228,9 @@ class Training:
     def validate(self, name: str, total: Number, weight: int) -> None:
         """Take in a loss that was computed without gradients."""
         self._validated.add(name)
+        if self._last_step < 0 and self.epochs is not None and self._is_last_epoch():
+            self._last_step = self._steps() - 1
+            self._wait_for_return(self._last_step)
         before, count = self._validation.get(name, (0.0, 0))
         self._validation[name] = before + total, count + weight
 
@@ -230,6 +239,34 @@ class Training:
         self.epochs = epochs
         if epochs is not None:
             self._go_on_from(epochs.current)
+
+    def steps_to_skip(self) -> int:
+        """Return for how many steps the epoch will not be over, if it is as long as the others."""
+        return self._began[0] + self._length - self._steps() - 2
+
+    def _is_last_epoch(self) -> bool:
+        """Whether the last epoch of a loop in a function is going on."""
+        epochs = self.epochs
+        return epochs is not None and epochs.space is None and epochs.current == epochs.last
+
+    def _wait_for_return(self, count: int) -> None:
+        """Read what the last epoch brings when its function returns; a further step ends that."""
+        if self._return is not None:
+            self._return.stop()
+            self._return = None
+        if count == self._last_step and self.epochs is not None:
+            self._return = Return(self.epochs.code, self._returns)
+            self._return.begin()
+        else:
+            self._last_step = -1
+
+    def _returns(self, frame: FrameType) -> None:
+        epochs = self.epochs
+        if epochs is not None:
+            attempt = self.recording.attempt
+            results = attempt("read the results", epochs.results_in, frame, self._owners)
+            attempt("log the last epoch", self._finish_epoch, results or {})
+            self.epochs = None
 
     def _go_on_from(self, count: int) -> None:
         if self._last_epoch is not None and count + self._offset <= self._last_epoch:
@@ -248,9 +285,12 @@ class Training:
         count = epochs.counted(around)
         is_over = count != epochs.current
         if is_over:
+            self._length = self._steps() - self._began[0]
             self._finish_epoch(epochs.results_in(around, self._owners))
             self._go_on_from(count)
         epochs.current = count
+        if is_over:
+            self._last_step = self._began[0] + self._length - 1 if self._is_last_epoch() else -1
         return is_over
 
     def _steps(self) -> int:
@@ -309,6 +349,8 @@ class Training:
         if self.ended:
             return
         self.ended = True
+        if self._return is not None:
+            self._return.stop()
         self.recording.attempt("log the last epoch", self._close_epoch, error)
         self.epochs = None
         self.flush()

@@ -90,11 +90,10 @@ history = fit(model, opt, 3)
     )
     (tracked,) = tracker.runs
     assert steps(tracked, "batch_loss") == list(range(9))
-    assert steps(tracked, "train_loss")[:2] == [0, 1]
-    assert values(tracked, "validation_loss")[:2] == run.space["history"]["val"][:2]
-    # The last epoch's variables are gone with the function, but what the loss gave is known.
-    last = {**tracked.metrics}["val_loss" if "val_loss" in tracked.metrics else "val"]
-    assert last[-1] == (2, pytest.approx(run.space["history"]["val"][-1]))
+    assert steps(tracked, "train_loss") == [0, 1, 2]
+    assert values(tracked, "validation_loss") == run.space["history"]["val"]
+    assert values(tracked, "val_loss") == pytest.approx(run.space["history"]["val"])
+    assert steps(tracked, "epoch") == [2, 5, 8]
     assert tracked.params["model"] == "Sequential"
 
 
@@ -125,7 +124,7 @@ for seed in range(2):
     assert len(tracker.runs) == 2
     for tracked in tracker.runs:
         assert steps(tracked, "loss") == list(range(12))
-        assert steps(tracked, "val_acc")[:3] == [0, 1, 2]
+        assert steps(tracked, "val_acc") == [0, 1, 2, 3]
         assert tracked.params["betas"] == "(0.8, 0.9)"
         assert tracked.params["model"] == "Sequential"
         assert tracked.states.keys() >= {"model"}
@@ -460,3 +459,102 @@ def test_gradient_norm_on_request(tracker, run, monkeypatch):
     assert steps(tracked, "grad_norm") == list(range(9))
     last = sum(float(p.grad.pow(2).sum()) for p in run.space["model"].parameters()) ** 0.5
     assert values(tracked, "grad_norm")[-1] == pytest.approx(last, rel=1e-5)
+
+
+@pytest.mark.parametrize("rounds", ["range(n)", "range(0, n)", "bar(range(n), desc='')"])
+def test_the_last_epoch_in_a_function(rounds, tracker, run):
+    run(
+        f"""
+import sys
+def bar(rounds, desc):
+    yield from rounds
+def fit(n):
+    for epoch in {rounds}:
+        for xb, yb in loader:
+            loss = criterion(model(xb), yb)
+            loss.backward()
+            opt.step(); opt.zero_grad()
+        test_acc = (epoch + 1) / 2
+    left = sys.getprofile() is not None
+    return left
+left = fit(3)
+after = sys.getprofile()
+again = fit(1)
+"""
+    )
+    (tracked,) = tracker.runs
+    assert values(tracked, "test_acc")[:3] == [0.5, 1.0, 1.5]
+    assert (run.space["left"], run.space["after"]) == (True, None)
+
+
+def test_more_steps_than_before_in_the_last_epoch(tracker, run):
+    run(
+        """
+import sys
+def fit():
+    profiled = 0
+    for epoch in range(2):
+        for _ in range(2 + 3 * epoch):
+            profiled += sys.getprofile() is not None
+            loss = criterion(model(X), y)
+            loss.backward()
+            opt.step(); opt.zero_grad()
+        test_acc = epoch / 2
+    return profiled
+profiled = fit()
+after = sys.getprofile()
+"""
+    )
+    (tracked,) = tracker.runs
+    assert run.space["profiled"] == 1
+    assert run.space["after"] is None
+    assert values(tracked, "test_acc")[0] == 0.0
+
+
+def test_a_profiler_of_the_user_stays(tracker, run):
+    run(
+        """
+import cProfile
+profile = cProfile.Profile()
+profile.enable()
+def fit():
+    for epoch in range(2):
+        loss = criterion(model(X), y)
+        loss.backward()
+        opt.step(); opt.zero_grad()
+fit()
+profile.disable()
+calls = len(profile.getstats())
+"""
+    )
+    assert run.space["calls"] > 10
+
+
+@pytest.mark.parametrize(
+    ("lengths", "end"),
+    [
+        ([2, 2, 2, 2], "pass"),
+        ([40, 40, 40], "pass"),
+        ([1, 30, 30], "pass"),
+        ([40, 3, 3, 50, 1, 1], "next(iter(loader))"),
+    ],
+)
+def test_epochs_of_any_length_in_a_function(lengths, end, tracker, run):
+    run.space["lengths"] = lengths
+    run(
+        f"""
+def fit():
+    for epoch in range(len(lengths)):
+        for _ in range(lengths[epoch]):
+            loss = criterion(model(X), y)
+            loss.backward()
+            opt.step(); opt.zero_grad()
+        test_acc = epoch / 2
+        {end}
+fit()
+"""
+    )
+    (tracked,) = tracker.runs
+    assert tracked.metrics["test_acc"][: len(lengths) - 1] == [
+        (epoch, epoch / 2) for epoch in range(len(lengths) - 1)
+    ]
