@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from nbtrack.autologging.api import (
         autolog,
     )
+    from nbtrack.autologging.torch.watch import (
+        watch,
+    )
     from nbtrack.errors import (
         NbtrackError,
     )
@@ -168,10 +171,11 @@ _NAMES = {
     "sql": ".tracking.fluent_search",
     "start_run": ".tracking.fluent",
     "unload_ipython_extension": ".ipython.shell",
+    "watch": ".autologging.torch.watch",
     "write_report": ".report",
 }
 # MLflow's modules that are used by their names: nbtrack.artifacts.load_text(...).
-_MODULES = {"artifacts", "data", "entities", "exceptions", "sklearn"}
+_MODULES = {"artifacts", "data", "entities", "exceptions", "pytorch", "sklearn"}
 
 __all__ = [
     "ActiveRun",
@@ -232,6 +236,7 @@ __all__ = [
     "sql",
     "start_run",
     "unload_ipython_extension",
+    "watch",
     "write_report",
 ]
 

@@ -71,7 +71,13 @@ class TrackedRun(Protocol):
     ) -> None:
         """Keep the model as it is now, with what it takes and gives; register it, soon."""
 
-    def log_state(self, snapshot: Snapshot, artifact_path: str = "model") -> None:
+    def log_state(
+        self,
+        snapshot: Snapshot,
+        artifact_path: str = "model",
+        *,
+        registered_model_name: str | None = None,
+    ) -> None:
         """Keep a model that is bytes already; one with the same path takes its place."""
 
     def look_for_twin(self) -> None:
@@ -163,6 +169,7 @@ TABLE = (
         "scikit-learn",
         ("joblib",),
     ),
+    Integration("torch", "torch", "2.6", "3", ("torch",), "nbtrack.autologging.torch", "PyTorch"),
 )
 
 

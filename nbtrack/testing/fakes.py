@@ -127,9 +127,16 @@ class FakeRun:
         self.registered[artifact_path] = registered_model_name
         self.models.append((type(model).__name__, flavor, cloudpickle.dumps(model)))
 
-    def log_state(self, snapshot: Snapshot, artifact_path: str = "model") -> None:
+    def log_state(
+        self,
+        snapshot: Snapshot,
+        artifact_path: str = "model",
+        *,
+        registered_model_name: str | None = None,
+    ) -> None:
         """Keep the snapshot, by path."""
         self._fail("log_state")
+        self.registered[artifact_path] = registered_model_name
         self.states[artifact_path] = snapshot
 
     def look_for_twin(self) -> None:

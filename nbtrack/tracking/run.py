@@ -323,21 +323,24 @@ class ActiveRun(RunLife, RunFiles):
                 f"The model of run {self.run_name} is left out: {error}", cause="model too large"
             )
             return
-        self.log_state(
-            snapshot if interface is None else interface.added_to(snapshot), artifact_path
-        )
-        if registered_model_name is not None:
-            register = partial(
-                self._workspace.registry.register,
-                registered_model_name,
-                run_id=self.run_id,
-                artifact_path=artifact_path,
-                user_id=self.user_id,
-            )
-            later.do(f"register the model as {registered_model_name!r}", register)
+        if interface is not None:
+            snapshot = interface.added_to(snapshot)
+        self.log_state(snapshot, artifact_path, registered_model_name=registered_model_name)
 
-    def log_state(self, snapshot: Snapshot, artifact_path: str = MODEL_PATH) -> None:
-        """Keep a model that is bytes already; one with the same path takes its place."""
+    def log_state(
+        self,
+        snapshot: Snapshot,
+        artifact_path: str = MODEL_PATH,
+        *,
+        registered_model_name: str | None = None,
+    ) -> None:
+        """Keep a model that is bytes already; one with the same path takes its place.
+
+        Parameters
+        ----------
+        registered_model_name
+            As of `log_model`.
+        """
         model_id = new_id()
         self._workspace.writer.submit(ModelFiles(snapshot, self.run_id, artifact_path, model_id))
         self._workspace.store.log_model(
@@ -352,3 +355,12 @@ class ActiveRun(RunLife, RunFiles):
             )
         )
         self._changed()
+        if registered_model_name is not None:
+            register = partial(
+                self._workspace.registry.register,
+                registered_model_name,
+                run_id=self.run_id,
+                artifact_path=artifact_path,
+                user_id=self.user_id,
+            )
+            later.do(f"register the model as {registered_model_name!r}", register)
