@@ -34,6 +34,7 @@ def values(run, key):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:The SAMME.R:FutureWarning")
 def test_curves(tracker):
     mlp = MLPClassifier((3,), max_iter=7, early_stopping=True).fit(X, y)
     boosting = GradientBoostingClassifier(n_estimators=4, subsample=0.5).fit(X, y)
@@ -62,6 +63,7 @@ def test_numbers(tracker):
     assert third.last("lower_bound") == mixture.lower_bound_
 
 
+@pytest.mark.filterwarnings("ignore:The SAMME.R:FutureWarning")
 @pytest.mark.parametrize(
     "model",
     [

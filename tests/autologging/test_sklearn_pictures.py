@@ -137,7 +137,7 @@ def test_large_curves_keep_their_shape_and_are_quick():
     assert len(roc.columns["fpr"]) <= 202
     area = metrics.roc_auc_score(truth, score)
     assert roc.meta["auc"]["1"] == pytest.approx(area)
-    assert np.trapezoid(roc.columns["tpr"], roc.columns["fpr"]) == pytest.approx(area, abs=1e-3)
+    assert metrics.auc(roc.columns["fpr"], roc.columns["tpr"]) == pytest.approx(area, abs=1e-3)
     assert (roc.columns["fpr"][0], roc.columns["tpr"][-1]) == (0, 1)
     more = curves(np.tile(truth, 3), np.tile(score, 3))["roc_curve"]
     assert more.meta["rows"] == 300_000
@@ -250,7 +250,7 @@ def test_odd_arguments_are_no_error(tracker):
     metrics.roc_auc_score(y, proba, multi_class="ovr", labels=[0, 1, 2])
     metrics.log_loss(y, proba)
     metrics.top_k_accuracy_score(y, proba, k=2)
-    metrics.brier_score_loss(y == 1, y_proba=proba[:, 1])
+    metrics.brier_score_loss(y == 1, proba[:, 1])
     metrics.cohen_kappa_score(y, predicted)
     metrics.accuracy_score(y.tolist(), predicted.tolist())
     both = MultiOutputClassifier(model).fit(X, np.stack([y > 0, y > 1], axis=1))
@@ -297,4 +297,5 @@ def test_every_metric_is_hooked(tracker):
             assert inner.__module__ != inner.__code__.co_filename
             assert "autologging" in inner.__code__.co_filename, name
     assert len(hooked) > 45
-    assert set(pictures.KINDS) - {"d2_brier_score", "cohen_kappa_score"} <= set(hooked)
+    there = {name for name in pictures.KINDS if hasattr(metrics, name)}
+    assert there - {"cohen_kappa_score"} <= set(hooked)  # that one knows no truth

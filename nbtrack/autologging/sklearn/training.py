@@ -18,6 +18,13 @@ from typing import Any
 from nbtrack.autologging.sklearn.calls import BINARY, TABLE, state
 from nbtrack.autologging.sklearn.learned import final
 
+# Where the methods are defined of those that may be asked.
+_ASKED = (
+    "sklearn.linear_model.",
+    "sklearn.tree.",
+    "sklearn.ensemble._gb",
+    "sklearn.neural_network.",
+)
 _MAX_LINEAR = 20_000_000  # values times outputs: some 10 ms
 _MAX_TREE = 50_000  # rows: some 10 ms
 _MAX_STAGES = 2_000_000  # rows times stages: some 50 ms, where the fit took seconds
@@ -58,6 +65,9 @@ def scores(fitted: Fitted) -> dict[str, float]:
     """Return the scores on the training data; none where they would take too long."""
     data, estimator = fitted.data, fitted.estimator
     if not data or data.get("X") is None or data.get("y") is None:
+        return {}
+    predict = getattr(type(estimator), "predict", None)
+    if not str(getattr(predict, "__module__", "")).startswith(_ASKED):
         return {}
     base: Any = sys.modules["sklearn.base"]
     X, y, weights = data["X"], data["y"], data.get("sample_weight")
@@ -292,13 +302,17 @@ def _rank_area(positive: Any, score: Any) -> float | None:
     import numpy as np
 
     order = np.argsort(score, kind="stable")
-    ranked = score[order]
-    starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
-    ends = np.append(starts[1:], len(ranked))
-    ranks = np.repeat((starts + 1 + ends) / 2, ends - starts)
-    hits = positive[order]
-    first = int(hits.sum())
+    ranked, hits = score[order], positive[order]
+    first = int(np.count_nonzero(hits))
     second = len(hits) - first
     if not first or not second:
         return None
-    return float((ranks[hits].sum() - first * (first + 1) / 2) / (first * second))
+    is_new = ranked[1:] != ranked[:-1]
+    if is_new.all():
+        total = int(np.flatnonzero(hits).sum()) + first
+    else:
+        starts = np.flatnonzero(np.concatenate(([True], is_new)))
+        ends = np.append(starts[1:], len(ranked))
+        ranks = np.repeat((starts + 1 + ends) / 2, ends - starts)
+        total = ranks[hits].sum()
+    return float((total - first * (first + 1) / 2) / (first * second))
