@@ -135,7 +135,6 @@ class Recording:
             tally.skipped(self.library, "model: log_models is off")
         elif self.run is not None:
             self.attempt("log the model", self._log_model, self.run, model, flavor)
-            tally.logged(self.library, "models")
 
     def _log_model(self, run: TrackedRun, model: object, flavor: str) -> None:
         taken = self._interface
@@ -145,6 +144,7 @@ class Recording:
             interface=None if taken is None else interface.with_outputs(taken, model),
             registered_model_name=self.options.registered_model_name,
         )
+        tally.logged(self.library, "models")
 
     def notice(self, kind: str, text: str) -> None:
         """Tell people something about the run: a tag that its card shows."""

@@ -150,7 +150,9 @@ def test_metrics(here: Client) -> None:
     assert {"training_score", "LogisticRegression_score_data"} <= keys
 
 
-@pytest.mark.parametrize("function", [nbtrack.autolog, nbtrack.sklearn.autolog])
+@pytest.mark.parametrize(
+    "function", [nbtrack.autolog, nbtrack.sklearn.autolog, nbtrack.pytorch.autolog]
+)
 def test_parameters_are_those_of_the_options(function: Any) -> None:
     parameters = inspect.signature(function).parameters
     fields = {
@@ -160,7 +162,7 @@ def test_parameters_are_those_of_the_options(function: Any) -> None:
     }
     assert {n: parameters[n].default for n in fields} == {n: f.default for n, f in fields.items()}
     with pytest.raises(InvalidParameterError):
-        function(max_tuning_runs="all")
+        function(log_models="no")
     assert autologging.status()["sklearn"].reason == "not enabled"
 
 

@@ -40,7 +40,8 @@ def pytest_runtest_logreport(report: Any) -> None:
     """Keep the outcome of a test: the worst of its phases."""
     if report.when == "call" or report.outcome != "passed":
         expected = "xfail" if hasattr(report, "wasxfail") else ""
-        _outcomes[report.nodeid] = f"{expected} {report.outcome}".strip()
+        file, _, name = report.location  # node ids have no file for tests of installed packages
+        _outcomes[f"{file}::{name}"] = f"{expected} {report.outcome}".strip()
 
 
 def pytest_sessionfinish(session: Any) -> None:
