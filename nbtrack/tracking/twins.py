@@ -17,6 +17,8 @@ from nbtrack.db import Reader
 from nbtrack.errors import NbtrackError
 from nbtrack.provenance.cells import executions
 from nbtrack.tracking import later
+from nbtrack.tracking.location import Place
+from nbtrack.types import RunQuery
 
 if TYPE_CHECKING:
     from nbtrack.tracking.run import ActiveRun
@@ -30,9 +32,9 @@ _EARLIER = (
 )
 
 
-# By file and experiment: the first run of each identity, by id and name. Only the thread of
+# By database and experiment: the first run of each identity, by id and name. Only the thread of
 # `later` looks into it.
-_first: dict[tuple[Path, str], dict[str, tuple[str, str]]] = {}
+_first: dict[tuple[Place, str], dict[str, tuple[str, str]]] = {}
 
 
 def look(run: ActiveRun) -> None:
@@ -48,22 +50,37 @@ def look(run: ActiveRun) -> None:
 
 
 def _answer(identity: str, run: ActiveRun) -> None:
-    place = run.path, run.experiment_name
-    if place not in _first:
-        _first[place] = _read(*place)
-    known = _first[place]
+    key = run.place, run.experiment_name
+    if key not in _first:
+        _first[key] = _read(*key)
+    known = _first[key]
     run_id, name = known.setdefault(identity, (run.run_id, run.run_name))
     if run_id != run.run_id:
         run.set_tags({NOTICE: f"Same data, params and code as run {name} ({run_id[:8]})."})
 
 
-def _read(path: Path, experiment: str) -> dict[str, tuple[str, str]]:
+def _read(place: Place, experiment: str) -> dict[str, tuple[str, str]]:
     """Return what the runs of an experiment were made of; of equal ones, the first one counts."""
     try:
-        rows = Reader(path).rows(_EARLIER, (experiment, IDENTITY))
+        if isinstance(place, Path):
+            rows = Reader(place).rows(_EARLIER, (experiment, IDENTITY))
+            return {str(row["value"]): (row["run_id"], row["run_name"]) for row in rows}
+        return _read_from_server(place, experiment)
     except NbtrackError:
         return {}  # there is no file yet, or it cannot be read: others tell of that
-    return {str(row["value"]): (row["run_id"], row["run_name"]) for row in rows}
+
+
+def _read_from_server(place: Place, name: str) -> dict[str, tuple[str, str]]:
+    from nbtrack.tracking.workspace import open_workspace
+
+    store = open_workspace(place).store
+    experiment = store.get_experiment_by_name(name)
+    if experiment is None:
+        return {}
+    table = store.run_table(RunQuery([experiment.experiment_id], max_results=-1))
+    marks = table.tags.get(IDENTITY, [None] * len(table.run_ids))
+    runs = zip(marks, table.run_ids, table.info["run_name"], strict=True)
+    return {mark: (run_id, name) for mark, run_id, name in runs if mark is not None}
 
 
 def _identity(run: ActiveRun) -> str | None:
