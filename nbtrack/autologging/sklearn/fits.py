@@ -162,7 +162,7 @@ class PartialFit(Call):
         super().begin()
         if self.chapter is not None:
             self.stream = streams.Stream(
-                self.estimator, self.recording, self.chapter, self.origin, _write_stream
+                self.estimator, self.recording, self.chapter, _write_stream
             )
             self.recording.attempt("begin the training", streams.start, self.stream)
 

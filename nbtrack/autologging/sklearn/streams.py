@@ -21,7 +21,7 @@ from typing import Any
 
 from nbtrack.autologging.book import Chapter
 from nbtrack.autologging.integration import TrackedRun, Tracker
-from nbtrack.autologging.predictions import IdentityMap, Origin
+from nbtrack.autologging.predictions import IdentityMap
 from nbtrack.autologging.recording import Recording
 from nbtrack.provenance import cells
 
@@ -70,14 +70,11 @@ class Stream(Training):
         estimator: Any,
         recording: Recording,
         chapter: Chapter,
-        origin: Origin | None,
         write: Callable[[Stream], None],
     ) -> None:
-        assert recording.run is not None  # noqa: S101 - the run has begun
-        super().__init__(recording.run, recording.ours, chapter)
+        super().__init__(chapter.book.run, recording.ours, chapter)
         self.estimator: Any = estimator
         self.recording = recording
-        self.origin = origin
         self.seconds = 0.0
         self.thread = threading.get_ident()
         self.frame: FrameType | None = None
