@@ -46,7 +46,9 @@ def test_importing_and_enabling_imports_no_library():
     """
     loaded, reasons = run_python(code).splitlines()
     assert loaded == "set()"
-    assert reasons == "['joblib is not imported', 'sklearn is not imported']"
+    assert reasons == (
+        "['joblib is not imported', 'sklearn is not imported', 'torch is not imported']"
+    )
 
 
 IMPORTS = """

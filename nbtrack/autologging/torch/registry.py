@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 import threading
 import weakref
@@ -10,7 +11,7 @@ from itertools import takewhile
 from types import FrameType
 from typing import Any
 
-from nbtrack.autologging import tally
+from nbtrack.autologging import scope, tally
 from nbtrack.autologging.integration import Tracker, current_tracker
 from nbtrack.autologging.options import options
 from nbtrack.autologging.recording import Recording
@@ -70,7 +71,7 @@ def go_on(stepper: Stepper, optimizer: Any) -> Stepper | None:
 def first_step(optimizer: Any) -> Stepper | None:
     """Find or begin the training that the step of a new optimizer is a part of."""
     tracker, here = current_tracker(), thread.here
-    if tracker is None or _is_left_out(optimizer):
+    if tracker is None or not scope.is_idle() or _is_left_out(optimizer):
         return None
     if not here.losses and (here.training is None or here.training.ended):
         return None
@@ -292,3 +293,14 @@ def forget() -> None:
     thread.here = Here()
     frames.forget()
     source.forget()
+
+
+def _leave_to_parent() -> None:
+    """In the child of a fork: let go of the trainings, which are the parent's."""
+    steppers.clear()
+    trainings.clear()
+    thread.here = Here()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
