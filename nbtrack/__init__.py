@@ -17,6 +17,9 @@ from nbtrack._lazy import attach
 from nbtrack._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from nbtrack.autologging.api import (
+        autolog,
+    )
     from nbtrack.autologging.torch.watch import (
         watch,
     )
@@ -113,6 +116,7 @@ _NAMES = {
     "MlflowClient": ".tracking.client",
     "NbtrackError": ".errors",
     "active_run": ".tracking.fluent",
+    "autolog": ".autologging.api",
     "compare": ".widgets",
     "create_experiment": ".tracking.fluent_experiments",
     "delete_experiment": ".tracking.fluent_experiments",
@@ -167,7 +171,7 @@ _NAMES = {
     "write_report": ".report",
 }
 # MLflow's modules that are used by their names: nbtrack.artifacts.load_text(...).
-_MODULES = {"artifacts", "data", "entities", "exceptions"}
+_MODULES = {"artifacts", "data", "entities", "exceptions", "sklearn"}
 
 __all__ = [
     "ActiveRun",
@@ -176,6 +180,7 @@ __all__ = [
     "MlflowClient",
     "NbtrackError",
     "active_run",
+    "autolog",
     "compare",
     "create_experiment",
     "delete_experiment",

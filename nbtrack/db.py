@@ -36,6 +36,7 @@ from nbtrack.migrations import LATEST, migrate
 # For the modules that hand connections on without speaking SQL themselves.
 Connection = sqlite3.Connection
 DatabaseError = sqlite3.Error
+SQLITE_VERSION = sqlite3.sqlite_version
 
 APPLICATION_ID = 0x6E627472  # "nbtr"; at byte 68 of the file, where file(1) looks
 DEFAULT_NAME = "nbtrack.db"

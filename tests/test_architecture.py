@@ -23,7 +23,7 @@ LAYERS = (
     ("registry", "transfer"),
     ("tracking",),
     ("autologging", "projects", "serving", "bundles", "datasource", "htmlview"),
-    ("widgets", "report", "server", "testing"),
+    ("widgets", "report", "server", "testing", "sklearn"),
     ("ipython", "cli", "__init__"),
     ("__main__",),
 )
@@ -71,7 +71,9 @@ ML_LIBRARIES = {
     "transformers": "transformers",
     "xgboost": "xgboost",
 }
-FENCES |= {name: rf"(autologging|models/flavors)/{file}\.py" for name, file in ML_LIBRARIES.items()}
+FENCES |= {
+    name: rf"(autologging|models/flavors)/{file}(/\w+)?\.py" for name, file in ML_LIBRARIES.items()
+}
 # Importing these when a module is imported would make `import nbtrack` slow.
 NEVER_AT_MODULE_LEVEL = {*ML_LIBRARIES, "numpy", "pandas"}
 

@@ -17,6 +17,7 @@ import pytest
 
 import nbtrack
 from nbtrack.cli import main
+from nbtrack.cli.base import STATUSES
 from nbtrack.ipython.magics import build_parser
 from nbtrack.settings import Settings
 from nbtrack.store.views import VIEWS
@@ -81,6 +82,12 @@ def commands() -> str:
     return "\n".join(lines)
 
 
+def statuses() -> str:
+    """A table of what the status of the process can be."""
+    rows = ["| status | meaning |", "| --- | --- |"]
+    return "\n".join([*rows, *(f"| {status} | {text} |" for status, text in STATUSES.items())])
+
+
 def settings() -> str:
     """A table of all settings."""
     rows = ["| name | environment | default | meaning |", "| --- | --- | --- | --- |"]
@@ -104,6 +111,7 @@ BLOCKS = {
     "functions": functions,
     "magics": magics,
     "commands": commands,
+    "statuses": statuses,
     "views": views,
     "settings": settings,
 }
@@ -127,6 +135,7 @@ def test_blocks_name_everything() -> None:
     assert "nbtrack.load_model" in functions()
     assert "report [--title TITLE] [PATH]" in magics()
     assert "nbtrack runs list" in commands()
+    assert "| 130 | interrupted by Ctrl-C |" in statuses()
     assert "NBTRACK_DB" in settings()
     assert "`metric_history`" in views()
 

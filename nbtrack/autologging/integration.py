@@ -18,7 +18,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
-from nbtrack.autologging import scope
+from nbtrack.autologging import scope, tally
+from nbtrack.autologging.options import options
 from nbtrack.autologging.patching import ImportWatcher, Patches
 from nbtrack.errors import InvalidParameterError
 
@@ -64,11 +65,14 @@ class TrackedRun(Protocol):
     def log_state(self, snapshot: Snapshot, artifact_path: str = "model") -> None:
         """Keep a model that is bytes already; one with the same path takes its place."""
 
-    def end(self, status: str, error: str | None = None) -> None:
-        """End the run as ``FINISHED``, ``FAILED`` or ``KILLED``."""
+    def look_for_twin(self) -> None:
+        """Have it told, later, if an earlier run has the same data, params and code."""
 
     def resume(self) -> None:
-        """Go on with a run that has ended: it is RUNNING again."""
+        """Go on with a run that has ended."""
+
+    def end(self, status: str, error: str | None = None) -> None:
+        """End the run as ``FINISHED``, ``FAILED`` or ``KILLED``."""
 
 
 class Tracker(Protocol):
@@ -94,41 +98,65 @@ class Integration:
         What users call it.
     package
         Top-level package; its ``__version__`` is compared.
-    since
-        The first version that is supported.
+    since, below
+        The first version that is supported, and the first one that is not known any more.
     modules
         The package's modules that are patched.
     implementation
         Our module with ``install(module, patches)``, and ``forget()`` if it remembers objects.
+    title
+        What the library is called in a sentence; empty for one that makes no runs of its own.
+    needs
+        Integrations that have to be on with it.
     """
 
     name: str
     package: str
     since: str
+    below: str
     modules: tuple[str, ...]
     implementation: str
+    title: str = ""
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Status:
-    """State of an integration: `reason` says why it is off, and is empty when it is on."""
+    """State of an integration.
+
+    Parameters
+    ----------
+    reason
+        Why it is off; empty when it is on.
+    logged
+        How many runs, models ... were logged since the process began.
+    skipped
+        How often something was left out, by reason.
+    """
 
     name: str
     installed: bool
     version: str | None
     reason: str
+    logged: Mapping[str, int]
+    skipped: Mapping[str, int]
 
 
 TABLE = (
-    Integration("joblib", "joblib", "1.2", ("joblib.parallel",), "nbtrack.autologging.joblib"),
+    Integration("joblib", "joblib", "1.2", "2", ("joblib.parallel",), "nbtrack.autologging.joblib"),
     Integration(
         "sklearn",
         "sklearn",
         "1.4",
+        "2",
         ("sklearn.base", "sklearn.metrics", "sklearn.model_selection"),
         "nbtrack.autologging.sklearn",
+        "scikit-learn",
+        ("joblib",),
     ),
-    Integration("torch", "torch", "2.6", ("torch",), "nbtrack.autologging.torch"),
+    Integration(
+        "torch", "torch", "2.6", "3", ("torch",), "nbtrack.autologging.torch", "PyTorch loops"
+    ),
 )
 
 
@@ -141,12 +169,49 @@ class _State:
     failed: dict[str, str] = {}  # noqa: RUF012
 
 
-def current_tracker() -> Tracker | None:
-    """Return the tracker that was given to `enable`, or None while autologging is off."""
-    return _State.tracker
+def current_tracker(library: str | None = None) -> Tracker | None:
+    """Return the tracker that was given to `enable`, or None while nothing is to be logged.
+
+    Parameters
+    ----------
+    library
+        Who asks: where its option ``silent`` is on, the tracker says nothing.
+    """
+    tracker = _State.tracker if scope.is_on() else None
+    if tracker is None or library is None or not options(library).silent:
+        return tracker
+    return _Silent(tracker)
 
 
-def enable(tracker: Tracker, *names: str) -> None:
+class _Silent:
+    """A tracker whose warnings nobody sees."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.begin_run = tracker.begin_run
+        self.active_run = tracker.active_run
+
+    def warn(self, message: str) -> None:
+        """Say nothing."""
+
+
+def find(names: Iterable[str]) -> list[Integration]:
+    """Return the rows of some integrations.
+
+    Raises
+    ------
+    InvalidParameterError
+        There is none of that name.
+    """
+    table = {row.name: row for row in TABLE}
+    for name in names:
+        if name not in table:
+            raise InvalidParameterError(
+                f"There is no integration {name!r}.", hint=f"There are: {', '.join(table)}."
+            )
+    return [table[name] for name in names]
+
+
+def enable(tracker: Tracker, *names: str, loud: bool = True) -> None:
     """Log what the supported libraries do, from now on.
 
     A library that is not imported yet is patched when it is. Enabling again replaces the tracker
@@ -157,8 +222,9 @@ def enable(tracker: Tracker, *names: str) -> None:
     tracker
         Where runs come from.
     names
-        Integrations to switch on; all of them by default. Why one stays off is in `status`, and
-        is said aloud for those asked for by name.
+        Integrations to switch on; all of them by default. Why one stays off is in `status`.
+    loud
+        Say it aloud, too, of those asked for by name.
 
     Raises
     ------
@@ -174,34 +240,47 @@ def enable(tracker: Tracker, *names: str) -> None:
     'not enabled'
     >>> disable()
     """
-    table = {row.name: row for row in TABLE}
-    for name in names:
-        if name not in table:
-            raise InvalidParameterError(
-                f"There is no integration {name!r}.", hint=f"There are: {', '.join(table)}."
-            )
+    rows = find(names) or list(TABLE)
+    needed = find(name for row in rows for name in row.needs)
     _State.tracker = tracker
     scope.switch(True)
     _State.watcher.install()
-    for name in names or table:
-        if name not in _State.patches:
-            _State.patches[name] = Patches()
-            for module in table[name].modules:
-                _State.watcher.watch(module, partial(_install, table[name]))
-        if names and (reason := _State.failed.get(name)):
+    for row in dict.fromkeys([*needed, *rows]):
+        if row.name not in _State.patches:
+            _State.patches[row.name] = Patches()
+            for module in row.modules:
+                _State.watcher.watch(module, partial(_install, row))
+        if loud and row.name in names and (reason := _State.failed.get(row.name)):
             tracker.warn(reason)
 
 
-def disable() -> None:
-    """Put everything back as it was before `enable`, and forget all runs, models and arrays."""
-    scope.switch(False)
-    _State.tracker = None
-    _State.watcher.restore()
-    for row in reversed(TABLE):
+def disable(*names: str) -> None:
+    """Put everything back as it was before `enable`, and forget all runs, models and arrays.
+
+    Parameters
+    ----------
+    names
+        Integrations to switch off; all of them by default.
+
+    Raises
+    ------
+    InvalidParameterError
+        There is no integration of that name.
+    """
+    rows = find(names) or list(TABLE)
+    for row in reversed(rows):
         _State.patches.pop(row.name, Patches()).restore()
+        _State.failed.pop(row.name, None)
+        _State.watcher.forget(row.modules)
         if forget := getattr(sys.modules.get(row.implementation), "forget", None):
             forget()
-    _State.failed.clear()
+    if not any(row.title and row.name in _State.patches for row in TABLE):
+        scope.switch(False)
+        _State.tracker = None
+        _State.watcher.restore()
+        for patches in _State.patches.values():
+            patches.restore()
+        _State.patches.clear()
 
 
 def status() -> dict[str, Status]:
@@ -219,7 +298,7 @@ def _status(row: Integration) -> Status:
         reason = f"{row.package} is not imported"
     else:
         reason = ""
-    return Status(row.name, not reason, version, reason)
+    return Status(row.name, not reason, version, reason, *tally.counts(row.name))
 
 
 def _version(row: Integration) -> str | None:
@@ -237,9 +316,10 @@ def _install(row: Integration, module: ModuleType) -> None:
     version = _version(row) or "unknown"
     if row.name in _State.failed:
         return
-    if _release(version) < _release(row.since):
+    if not _release(row.since) <= _release(version) < _release(row.below):
         _State.failed[row.name] = (
-            f"{row.name} {version} is not autologged: nbtrack supports {row.since} and newer."
+            f"{row.name} {version} is not autologged: nbtrack knows {row.since} and newer, "
+            f"below {row.below}."
         )
         return
     patches = _State.patches[row.name]

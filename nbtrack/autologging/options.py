@@ -102,9 +102,14 @@ _chosen: dict[str, Options] = {}
 _EVERYWHERE = ""
 
 
-def choose(chosen: Options, library: str = _EVERYWHERE) -> None:
-    """Let `chosen` count for a library, or for all that have no choice of their own."""
-    _chosen[library] = chosen
+def choose(choice: Options, library: str = _EVERYWHERE) -> None:
+    """Let a choice count for a library, or for all that have no choice of their own."""
+    _chosen[library] = choice
+
+
+def chosen(library: str) -> Options | None:
+    """Return what was chosen for a library by itself, or None."""
+    return _chosen.get(library)
 
 
 def forget() -> None:

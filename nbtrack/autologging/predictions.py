@@ -8,12 +8,12 @@ likely, there is no answer: a metric in the wrong run is worse than one not kept
 from __future__ import annotations
 
 import ast
-import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from nbtrack.autologging.book import Book
 from nbtrack.autologging.callsite import CallSite, data_name, target_text
 from nbtrack.autologging.integration import TrackedRun
 
@@ -85,39 +85,15 @@ class IdentityMap(Generic[T]):
         self._entries.clear()
 
 
-class Book:
-    """What is remembered of a run after the call that made it: its verbs and its metrics' names."""
-
-    def __init__(self, run: TrackedRun) -> None:
-        self.run = run
-        self._texts: dict[tuple[str, str], list[str]] = {}
-        self._steps: dict[str, int] = {}
-        self._lock = threading.Lock()
-
-    def log(self, function: str, dataset: str | None, text: str, value: float) -> None:
-        """Log a metric computed after the fit, named as MLflow names it.
-
-        The same `text` again is the next point of the same metric; another one for the same
-        function and data is a metric of its own, with a number.
-        """
-        dataset = dataset or "unknown_dataset"
-        with self._lock:
-            texts = self._texts.setdefault((function, dataset), [])
-            if text not in texts:
-                texts.append(text)
-            number = texts.index(text) + 1
-            key = f"{function}_{dataset}" if number == 1 else f"{function}-{number}_{dataset}"
-            step = self._steps.get(key, 0)
-            self._steps[key] = step + 1
-        self.run.log_metrics({key: value}, step)
-
-
 @dataclass(frozen=True)
 class Origin:
-    """A prediction's run, and the user's name of the data that was predicted."""
+    """A prediction's run, the user's name of the data that was predicted, and these, if known."""
 
     book: Book
     dataset: str | None
+    data: weakref.ref[Any] | None = None
+    fitted: weakref.ref[Any] | None = None
+    """What the model was fitted with; not of predictions that fitting itself has made."""
 
 
 class Predictions:
@@ -219,7 +195,9 @@ class Predictions:
                 fitted = self._fitted(owner, site) if method in _PREDICTING else None
                 if fitted is not None:
                     data = next((k.value for k in keywords if k.arg == "X"), None)
-                    yield Origin(fitted.book, data_name(args[0] if args else data))
+                    given = args[0] if args else data
+                    value = None if given is None else weak(_evaluate(given, site))
+                    yield Origin(fitted.book, data_name(given), value, fitted.data)
                 else:
                     yield from self._in_parts(expression, site)
             case ast.Attribute(value=owner, attr=attribute) if attribute in _PREDICTING and (
@@ -245,6 +223,14 @@ class Predictions:
 
     def _fitted(self, expression: ast.expr, site: CallSite) -> Origin | None:
         return self._estimators.get(_evaluate(expression, site))
+
+
+def weak(value: object) -> weakref.ref[Any] | None:
+    """Return a weak reference, where there can be one."""
+    try:
+        return weakref.ref(value)
+    except TypeError:
+        return None
 
 
 def _evaluate(expression: ast.expr, site: CallSite) -> Any:

@@ -85,6 +85,8 @@ class Recording:
         The options of the library when the call began.
     run
         The run, once it has begun.
+    ours
+        Whether it was begun here, so that it has to be ended here.
     """
 
     def __init__(self, tracker: Tracker, library: str, *, parent: TrackedRun | None = None) -> None:
@@ -93,7 +95,7 @@ class Recording:
         self.options = options(library)
         self.run: TrackedRun | None = None
         self._parent = parent
-        self._ours = False
+        self.ours = False
 
     def begin(self, name_hint: str) -> None:
         """Take up the active run, or begin one."""
@@ -103,19 +105,23 @@ class Recording:
             begin_run, parent = self.tracker.begin_run, self._parent
             self.run = self.attempt("begin a run", begin_run, name_hint, parent=parent)
             if self.run is not None:
-                self._ours = True
+                self.ours = True
                 tally.logged(self.library, "runs")
                 tags = {"mlflow.autologging": self.library, **self.options.extra_tags}
                 self.attempt("set the tags", self.run.set_tags, tags)
 
     def log_input(self, data: object, name: str, context: str) -> None:
         """Describe data, if the options have it so."""
-        if self.run is not None and self.options.log_datasets:
+        if not self.options.log_datasets:
+            tally.skipped(self.library, "data: log_datasets is off")
+        elif self.run is not None:
             self.attempt("describe the data", self.run.log_input, data, name, context)
 
     def log_model(self, model: object, flavor: str) -> None:
         """Keep the model as it is now, if the options have it so."""
-        if self.run is not None and self.options.log_models:
+        if not self.options.log_models:
+            tally.skipped(self.library, "model: log_models is off")
+        elif self.run is not None:
             self.attempt("log the model", self.run.log_model, model, flavor)
             tally.logged(self.library, "models")
 
@@ -127,31 +133,42 @@ class Recording:
     def attempt(
         self, what: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T | None:
-        """Call a function of ours; see `attempt` of this module."""
-        return attempt(self.tracker, what, function, *args, **kwargs)
+        """Call a function of ours; what goes wrong is counted, too. See `attempt`."""
 
-    def finish(self, write: Callable[[TrackedRun], None]) -> None:
+        def counted() -> T:
+            try:
+                return function(*args, **kwargs)
+            except Exception:
+                tally.skipped(self.library, f"could not {what}")
+                raise
+
+        return attempt(self.tracker, what, counted)
+
+    def go_on(self, run: TrackedRun, *, ours: bool) -> None:
+        """Take up a run of an earlier call; one of ours is running again."""
+        self.run, self.ours = run, ours
+        if ours:
+            self.attempt("go on with the run", run.resume)
+
+    def finish(self, write: Callable[[TrackedRun], None], status: str = "FINISHED") -> None:
         """End the run after a call that went well, once `write` has written down its results."""
         if self.run is None:
             return
-        status = "KILLED"  # an interrupt while we are writing
+        end = "KILLED"  # an interrupt while we are writing
         try:
             self.attempt("write down the results", write, self.run)
-            status = "FINISHED"
+            end = status
         finally:
-            self._end(status)
+            self._end(end)
+        if self.ours and self._parent is None:
+            self.attempt("look for an identical run", self.run.look_for_twin)
 
     def fail(self, error: BaseException, caller: FrameType | None = None) -> None:
         """End the run after a call that raised."""
-        if self.run is not None and self._ours:
+        if self.run is not None and self.ours:
             text = self.attempt("describe the error", format_error, error, caller)
             self._end("FAILED" if isinstance(error, Exception) else "KILLED", text)
 
-    def resume(self) -> None:
-        """Go on with the run, where it is ours: what it belongs to goes on."""
-        if self.run is not None and self._ours:
-            self.attempt("go on with the run", self.run.resume)
-
     def _end(self, status: str, error: str | None = None) -> None:
-        if self.run is not None and self._ours:
+        if self.run is not None and self.ours:
             self.attempt("end the run", self.run.end, status, error)

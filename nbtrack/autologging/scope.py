@@ -14,6 +14,8 @@ class _Switch:
     """Whether this process records at all, and whether its children have been thought of."""
 
     on = False
+    wanted = False
+    paused = False
     forks_seen_to = False
 
 
@@ -22,10 +24,22 @@ def switch(on: bool) -> None:
 
     A child would write into its parent's runs, through its parent's threads and connections.
     """
-    _Switch.on = on
+    _Switch.wanted = on
+    _Switch.on = on and not _Switch.paused
     if on and not _Switch.forks_seen_to and hasattr(os, "register_at_fork"):
         _Switch.forks_seen_to = True  # such a function can never be taken back
         os.register_at_fork(after_in_child=lambda: switch(False))
+
+
+def pause(paused: bool) -> None:
+    """Record nothing for a while, whatever `switch` says meanwhile."""
+    _Switch.paused = paused
+    _Switch.on = _Switch.wanted and not paused
+
+
+def is_on() -> bool:
+    """Whether this process records at the moment."""
+    return _Switch.on
 
 
 def is_idle() -> bool:

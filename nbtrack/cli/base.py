@@ -3,28 +3,51 @@
 A command is a function with ``@click.command(cls=Command)``, or ``@group.command()`` of a group
 with ``cls=Group``; one row in the table of `nbtrack.cli` makes it known. It takes ``--db``,
 ``--json`` and ``--quiet`` without doing anything for it: `open_client` gives it the database,
-`answer` prints what it found or did, `progress` shows how far it is.
+`answer` prints what it found or did, `progress` shows how far it is. It raises nbtrack's errors,
+or `Failure`; which status of the process that is, is in `STATUSES`.
 """
 
 from __future__ import annotations
 
+import functools
+import io
 import json
+import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from nbtrack.errors import NbtrackError
+from nbtrack.cli.tables import clean, lay_out, room
+from nbtrack.errors import IntegrityError, NbtrackError, NotFoundError, StoreError
 
 if TYPE_CHECKING:
     from nbtrack.store.maintenance import Progress
     from nbtrack.tracking import Client
 
+DONE, INCOMPLETE, USAGE, NOT_FOUND, DATABASE = 0, 1, 2, 3, 4
+INTERRUPTED, CLOSED = 130, 141  # as shells have it: 128, and the number of the signal
+
+STATUSES = {
+    DONE: "done",
+    INCOMPLETE: "it failed, found something wrong, or left something out",
+    USAGE: "the command line cannot be understood",
+    NOT_FOUND: "there is no such database, run, experiment, artifact or model",
+    DATABASE: "the database cannot be used: locked, damaged, read-only, of another program",
+    INTERRUPTED: "interrupted by Ctrl-C",
+    CLOSED: "whoever read the output has gone",
+}
+"""What the status of the process means."""
+
 _PATIENCE_S = 0.5  # what is done sooner needs no bar
+
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 @dataclass(slots=True)
@@ -41,34 +64,13 @@ def options() -> Options:
     return click.get_current_context().ensure_object(Options)
 
 
-def _common_options() -> list[click.Parameter]:
-    def note(ctx: click.Context, option: click.Parameter, value: Any) -> None:
-        if value:  # else what was said before the command's name stays
-            setattr(ctx.ensure_object(Options), str(option.name), value)
+class Failure(click.ClickException):
+    """Something that is no error of the library's: a sentence, perhaps a hint, and the status."""
 
-    return [
-        click.Option(
-            ["--db"],
-            metavar="PATH",
-            help="The database; default: NBTRACK_DB, else the nearest.",
-            expose_value=False,
-            callback=note,
-        ),
-        click.Option(
-            ["--json", "as_json"],
-            is_flag=True,
-            help="Print JSON for other programs.",
-            expose_value=False,
-            callback=note,
-        ),
-        click.Option(
-            ["-q", "--quiet"],
-            is_flag=True,
-            help="Show no progress.",
-            expose_value=False,
-            callback=note,
-        ),
-    ]
+    def __init__(self, message: str, *, hint: str | None = None, status: int = INCOMPLETE) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.status = status
 
 
 class Command(click.Command):
@@ -87,7 +89,7 @@ class Group(click.Group):
 
 
 class Main(Group):
-    """All commands: each is imported when it is used, and errors are a sentence and a hint."""
+    """All commands: each is imported when it is used, and no error shows a traceback."""
 
     def __init__(
         self,
@@ -112,12 +114,176 @@ class Main(Group):
         command: click.Command = getattr(import_module(f"nbtrack.cli.{module}"), name)
         return command
 
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run what the arguments say, and end the process; the status is one of `STATUSES`."""
+        run: Callable[..., Any] = super().main
+        if not standalone_mode:
+            return run(args, prog_name, complete_var, standalone_mode, **extra)
+        given = list(sys.argv[1:] if args is None else args)
+        as_json = "--json" in (given[: given.index("--")] if "--" in given else given)
+        warnings.formatwarning = _warning
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a name may have letters that it has not
+        try:
+            status = run(args, prog_name, complete_var, standalone_mode=False, **extra) or DONE
+        except click.ClickException as error:
+            _tell(error, as_json=as_json)
+            status = error.status if isinstance(error, Failure) else error.exit_code
+        except click.Abort:
+            _tell(Failure("Interrupted."), as_json=as_json)
+            status = INTERRUPTED
+        sys.exit(status)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
         except NbtrackError as error:
-            raise click.ClickException(str(error)) from None
+            raise Failure(error.message, hint=error.hint, status=_status(error)) from None
+        except BrokenPipeError:
+            # Python flushes once more as it ends, which would be told.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(CLOSED)
+        except OSError as error:
+            what = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+            raise Failure(f"The system refused: {what}.") from error
+
+
+def _status(error: NbtrackError) -> int:
+    if isinstance(error, NotFoundError):
+        return NOT_FOUND
+    return DATABASE if isinstance(error, StoreError | IntegrityError) else INCOMPLETE
+
+
+def _tell(error: click.ClickException, *, as_json: bool) -> None:
+    """Say on stderr what went wrong."""
+    hint = error.hint if isinstance(error, Failure) else None
+    if as_json:
+        from nbtrack.provenance import redact
+
+        said = {"error": redact(error.format_message()), "hint": hint and redact(hint)}
+        click.echo(json.dumps(said), err=True)
+    elif isinstance(error, Failure):
+        click.echo(_told(f"Error: {error.message}" + (f"\nhint: {hint}" if hint else "")), err=True)
+    else:
+        shown = io.StringIO()
+        error.show(shown)  # with how the command is used
+        click.echo(_told(shown.getvalue()), nl=False, err=True)
+
+
+def _warning(message: Warning | str, *_where: object, **_line: object) -> str:
+    """Return a warning as it is told: where in the code it came up is of no use here."""
+    return f"{_told(str(message))}\n"
+
+
+def _told(text: str) -> str:
+    """Return sentences, on a line each, that move no cursor and have no password in them."""
+    from nbtrack.provenance import redact
+
+    return "\n".join(map(clean, redact(text).split("\n")))
+
+
+def _common_options() -> list[click.Parameter]:
+    def note(ctx: click.Context, option: click.Parameter, value: Any) -> None:
+        if value:  # else what was said before the command's name stays
+            setattr(ctx.ensure_object(Options), str(option.name), value)
+
+    return [
+        click.Option(
+            ["--db"],
+            metavar="PATH",
+            help="The database; default: NBTRACK_DB, else the nearest.",
+            expose_value=False,
+            callback=note,
+            shell_complete=_files,
+        ),
+        click.Option(
+            ["--json", "as_json"],
+            is_flag=True,
+            help="Print JSON for other programs.",
+            expose_value=False,
+            callback=note,
+        ),
+        click.Option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            help="Show no progress.",
+            expose_value=False,
+            callback=note,
+        ),
+    ]
+
+
+def _files(_ctx: click.Context, _option: click.Parameter, text: str) -> list[CompletionItem]:
+    return [CompletionItem(text, type="file")]
+
+
+def either(
+    name: str, *flags: str, metavar: str, many: bool = False, complete: Complete | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command something that is named by its place, or by an option as MLflow has it.
+
+    Parameters
+    ----------
+    name
+        The parameter of the function: a text, or a tuple of them.
+    flags
+        The option's.
+    metavar
+        How the place is called.
+    many
+        Several may be named, and in both ways.
+    complete
+        Finds what the shell can complete it to.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @click.argument(
+            "placed",
+            metavar=f"{metavar}..." if many else metavar,
+            nargs=-1 if many else 1,
+            required=False,
+            shell_complete=complete,
+        )
+        @click.option(
+            *flags,
+            "named",
+            metavar="ID",
+            multiple=many,
+            help=f"The same as {metavar}.",
+            shell_complete=complete,
+        )
+        @functools.wraps(function)
+        def wrapper(*args: Any, placed: Any, named: Any, **kwargs: Any) -> Any:
+            if placed in {None, ()} and named in {None, ()}:
+                raise click.UsageError(f"Missing argument '{metavar}'.")
+            if many:
+                return function(*args, **kwargs, **{name: (*placed, *named)})
+            if placed is not None and named is not None:
+                raise click.UsageError(f"{metavar} is named twice: {placed!r} and {named!r}.")
+            return function(*args, **kwargs, **{name: named if placed is None else placed})
+
+        return wrapper
+
+    return decorate
+
+
+view_option = click.option(
+    "-v",
+    "--view",
+    type=click.Choice(["active_only", "deleted_only", "all"]),
+    default="active_only",
+    show_default=True,
+    help="Whether those in the trash are meant.",
+)
 
 
 def open_client(*, make: bool = False) -> Client:
@@ -130,14 +296,14 @@ def open_client(*, make: bool = False) -> Client:
 
     Raises
     ------
-    NbtrackError
+    NotFoundError
         There is none.
     """
     from nbtrack.tracking import Client
 
     client = Client(options().db)
     if not make and not client.path.exists():
-        raise NbtrackError(
+        raise NotFoundError(
             f"There is no database {client.path}.",
             hint="Name one by --db, or make it: %load_ext nbtrack in a notebook, then fit a model.",
         )
@@ -150,14 +316,21 @@ def answer(data: object, *lines: str) -> None:
         click.echo(json.dumps(data, indent=1, allow_nan=False))
         return
     for text in lines:
-        click.echo(line(text))
+        click.echo(clean(text))
 
 
-def table(rows: Iterable[Sequence[object]], header: Sequence[str]) -> list[str]:
-    """Return the lines of a table."""
-    from nbtrack.htmlview import text_table
+def table(rows: Iterable[Sequence[object]], header: Sequence[str], *, empty: str = "") -> list[str]:
+    """Return the lines of a table, as wide as the terminal at most.
 
-    return text_table(rows, header).splitlines()
+    Parameters
+    ----------
+    rows, header
+        What is in it.
+    empty
+        What to say instead, if there are no rows.
+    """
+    rows = list(rows)
+    return lay_out(rows, header, room()) if rows or not empty else [empty]
 
 
 @contextmanager
@@ -179,6 +352,7 @@ def progress(what: str, unit: str = "B") -> Iterator[Progress | None]:
         return
     from tqdm import tqdm
 
+    tqdm.monitor_interval = 0  # no thread to look after a bar
     with tqdm(
         desc=what,
         unit=unit,
@@ -193,10 +367,3 @@ def progress(what: str, unit: str = "B") -> Iterator[Progress | None]:
             bar.update(done - bar.n)
 
         yield show
-
-
-def line(text: str) -> str:
-    """Return text that moves no cursor: names come from anywhere."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )

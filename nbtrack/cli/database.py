@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from nbtrack.cli.base import Group, answer, open_client, progress
+from nbtrack.cli.base import Failure, Group, answer, open_client, progress
 
 
 @click.group("db", cls=Group)
@@ -28,7 +29,7 @@ def check_database() -> None:
         *whole,
     )
     if problems:
-        raise click.ClickException(f"{client.path}: {len(problems)} problems.")
+        raise Failure(f"{client.path}: {len(problems)} problems.")
 
 
 @database.command("backup")
@@ -61,3 +62,17 @@ def vacuum_database() -> None:
     if not done.is_done:
         lines.append("Somebody reads the file: it shrinks when they are done and somebody writes.")
     answer(asdict(done), *lines)
+
+
+@database.command("upgrade")
+def upgrade_database() -> None:
+    """Bring the file's schema up to date now; else whoever uses it next does so."""
+    from nbtrack.db import connect_reader, connect_writer, translated
+
+    path = open_client().path
+    with closing(connect_reader(path, upgrade=False)) as conn:
+        before = conn.execute("PRAGMA user_version").fetchone()[0]
+    with translated(path), closing(connect_writer(path)) as conn:
+        after = conn.execute("PRAGMA user_version").fetchone()[0]
+    change = f"schema {after}, as before" if before == after else f"schema {before}, now {after}"
+    answer({"path": str(path), "before": before, "after": after}, f"{path}: {change}.")

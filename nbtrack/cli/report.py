@@ -6,19 +6,31 @@ from pathlib import Path
 
 import click
 
-from nbtrack.cli.base import Command, answer, open_client
+from nbtrack.cli.base import Command, answer, open_client, progress
+from nbtrack.cli.completion import complete_run
 
 
 @click.command("report", cls=Command)
 @click.argument("path", type=click.Path(path_type=Path), default="nbtrack-report.html")
 @click.option("--title", help="Heading of the report.")
-@click.option("--run", "run_names", multiple=True, help="Only this run; may be repeated.")
+@click.option(
+    "--run",
+    "run_names",
+    metavar="RUN",
+    multiple=True,
+    help="Only this run; may be repeated.",
+    shell_complete=complete_run,
+)
 def report_command(path: Path, title: str | None, run_names: tuple[str, ...]) -> None:
     """Write one HTML file that opens offline."""
     from nbtrack import htmlview
     from nbtrack.report import write_report
 
-    written = write_report(path, runs=run_names or None, title=title, client=open_client())
+    client = open_client()
+    with progress("report", "") as shown:
+        written = write_report(
+            path, runs=run_names or None, title=title, client=client, progress=shown
+        )
     size = written.stat().st_size
     answer(
         {"path": str(written), "bytes": size},

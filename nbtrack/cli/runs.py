@@ -1,49 +1,79 @@
-"""Runs: listed, shown, put into the trash."""
+"""Runs: made, listed, shown, put into the trash."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from nbtrack.cli.base import Group, answer, open_client, table
+from nbtrack.cli.base import Group, answer, either, open_client, table, view_option
+from nbtrack.cli.completion import complete_deleted_run, complete_experiment, complete_run
+
+if TYPE_CHECKING:
+    from nbtrack.types import Run
+
+_METRICS = 4  # columns of the list
 
 
 @click.group(cls=Group)
 def runs() -> None:
-    """Look at runs, and put them into the trash."""
+    """Make runs, look at them, and put them into the trash."""
 
 
 @runs.command("list")
-@click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True)
-@click.option("--experiment", "experiments", multiple=True, help="Only this one; may be repeated.")
+@click.option("-n", "--max-results", "count", type=click.IntRange(1), default=20, show_default=True)
+@click.option(
+    "--experiment",
+    "experiments",
+    metavar="NAME",
+    multiple=True,
+    help="Only this one; may be repeated.",
+    shell_complete=complete_experiment,
+)
+@click.option(
+    "--experiment-id", "ids", metavar="ID", multiple=True, help="The same by its id, likewise."
+)
 @click.option("--filter", "filter_string", default="", help="Such as 'metrics.acc > 0.9'.")
 @click.option(
     "--order-by", "order_by", multiple=True, help="Such as 'metrics.acc DESC'; may be repeated."
 )
-@click.option("--trash", is_flag=True, help="Those in the trash, with their whole ids.")
+@view_option
+@click.option("--trash", is_flag=True, help="The same as --view deleted_only.")
 def list_runs(
     *,
     count: int,
     experiments: tuple[str, ...],
+    ids: tuple[str, ...],
     filter_string: str,
     order_by: tuple[str, ...],
+    view: str,
     trash: bool,
 ) -> None:
     """List the runs, newest first or in another order."""
-    from nbtrack import htmlview
     from nbtrack.datasource import run_json
-    from nbtrack.types import ViewType
 
-    found = open_client().search_runs(
+    client = open_client()
+    found: Sequence[Run] = client.search_runs(
+        [client.get_experiment(number).experiment_id for number in ids] or None,
         filter_string=filter_string,
-        run_view_type=ViewType.DELETED_ONLY if trash else ViewType.ACTIVE_ONLY,
+        run_view_type="DELETED_ONLY" if trash else view.upper(),
         max_results=count,
         order_by=order_by,
         experiment_names=experiments or None,
     )
-    metrics = sorted({key for run in found for key in run.data.metrics})[:4]
+    whole_ids = trash or view != "active_only"  # by which alone they can be taken out of the trash
+    answer([run_json(run, []) for run in found], *_table(found, whole_ids=whole_ids))
+
+
+def _table(found: Sequence[Run], *, whole_ids: bool) -> list[str]:
+    from nbtrack import htmlview
+
+    metrics = sorted({key for run in found for key in run.data.metrics})[:_METRICS]
     rows = [
         [
-            run.info.run_id if trash else run.info.run_id[:8],
+            run.info.run_id if whole_ids else run.info.run_id[:8],
             run.info.run_name,
             run.data.tags.get("estimator_name", ""),
             run.info.status,
@@ -57,23 +87,154 @@ def list_runs(
         for run in found
     ]
     header = ["id", "name", "estimator", "status", "started", "duration", *metrics]
-    answer([run_json(run, []) for run in found], *table(rows, header))
+    return table(
+        rows,
+        header,
+        empty="There are no such runs. Fewer conditions, --view all or another --db may show some.",
+    )
 
 
 @runs.command("show")
-@click.argument("run")
+@either("run", "-r", "--run-id", metavar="RUN", complete=complete_run)
 def show_run(run: str) -> None:
-    """Print all that is known of a RUN (id, beginning of an id, or name) as JSON."""
-    import json
+    """Show all that is known of a RUN (id, beginning of an id, or name)."""
+    details = _details(run)
+    answer(details, *_shown(details))
 
-    from nbtrack.datasource import DataSource
 
-    details = DataSource(open_client()).run_details(run)
+@runs.command("describe")
+@either("run", "-r", "--run-id", metavar="RUN", complete=complete_run)
+def describe_run(run: str) -> None:
+    """Print all that is known of a RUN as JSON, as show --json."""
+    details = _details(run)
     answer(details, *json.dumps(details, indent=1).splitlines())
 
 
+def _details(run: str) -> dict[str, Any]:
+    from nbtrack.datasource import DataSource
+
+    return DataSource(open_client()).run_details(run)
+
+
+def _shown(details: dict[str, Any]) -> list[str]:
+    """Return the lines that people read."""
+    from nbtrack.htmlview import format_duration, format_number, format_size, format_time
+
+    run = details["run"]
+    facts = {
+        "run": f"{run['run_name']} ({run['run_id']})",
+        "experiment": run["experiment"],
+        "status": run["status"],
+        "started": format_time(run["start_time"]),
+        "duration": format_duration(run["duration_ms"]),
+        "by": run["user_id"],
+        "notebook": run["notebook"],
+        "error": run["error"],
+        "registered": ", ".join(f"{x['name']} version {x['version']}" for x in run["registered"]),
+    }
+    lines = [f"{name:<11} {value}" for name, value in facts.items() if value not in {None, ""}]
+    metrics = [
+        [
+            key,
+            *(format_number(float(summary[part])) for part in ("last", "min", "max")),
+            summary["count"],
+        ]
+        for key, summary in sorted(run["metrics"].items())
+    ]
+    parts = {
+        "metric": (metrics, ["last", "min", "max", "points"]),
+        "param": (sorted(run["params"].items()), ["value"]),
+        "tag": (sorted(run["tags"].items()), ["value"]),
+        "dataset": (
+            [[x["name"], x["context"], x["digest"]] for x in details["inputs"]],
+            ["as", "digest"],
+        ),
+        "artifact": (
+            [[file["path"], format_size(file["size_bytes"])] for file in details["artifacts"]],
+            ["size"],
+        ),
+    }
+    for name, (rows, header) in parts.items():
+        if rows:
+            lines += ["", *table(rows, [name, *header])]
+    return lines
+
+
+@runs.command("create")
+@click.option(
+    "--experiment-name",
+    metavar="NAME",
+    help="It is made if there is none of that name; default: the setting experiment.",
+    shell_complete=complete_experiment,
+)
+@click.option("--experiment-id", metavar="ID", help="The same by its id.")
+@click.option("--run-name", metavar="NAME", help="Default: a name is made up.")
+@click.option("--description", metavar="TEXT", help="What the run is about.")
+@click.option("-t", "--tags", metavar="KEY=VALUE", multiple=True, help="May be repeated.")
+@click.option(
+    "--status",
+    type=click.Choice(["FINISHED", "FAILED", "KILLED"], case_sensitive=False),
+    default="FINISHED",
+    show_default=True,
+    help="How it ends.",
+)
+@click.option(
+    "--parent-run-id",
+    metavar="RUN",
+    help="The run that it is a part of.",
+    shell_complete=complete_run,
+)
+def create_run(
+    *,
+    experiment_name: str | None,
+    experiment_id: str | None,
+    run_name: str | None,
+    description: str | None,
+    tags: tuple[str, ...],
+    status: str,
+    parent_run_id: str | None,
+) -> None:
+    """Make a run that has ended: logs of other programs can be put into it."""
+    if experiment_name is not None and experiment_id is not None:
+        raise click.UsageError("Give --experiment-name or --experiment-id, not both.")
+    pairs = _pairs(tags)
+    if description is not None:
+        pairs["mlflow.note.content"] = description
+    client = open_client(make=True)
+    run = client.start_run(
+        run_name,
+        experiment_name=experiment_name,
+        experiment_id=experiment_id,
+        parent_run_id=None if parent_run_id is None else client.get_run(parent_run_id).info.run_id,
+        tags=pairs,
+    )
+    run.end(status.upper())
+    made = client.get_run(run.run_id).info
+    answer(
+        {
+            "run_id": made.run_id,
+            "experiment_id": made.experiment_id,
+            "status": str(made.status),
+            "run_name": made.run_name,
+        },
+        f"Made: {made.run_name} ({made.run_id}).",
+    )
+
+
+def _pairs(tags: tuple[str, ...]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for tag in tags:
+        key, equals, value = tag.partition("=")
+        if not equals or not key:
+            raise click.UsageError(f"{tag!r} is no tag: it must be KEY=VALUE.")
+        if key in pairs:
+            raise click.UsageError(f"The tag {key!r} is given twice.")
+        pairs[key] = value
+    return pairs
+
+
 @runs.command("delete")
-@click.argument("chosen", metavar="RUN...", nargs=-1, required=True)
+@either("chosen", "-r", "--run-id", metavar="RUN", many=True, complete=complete_run)
 def delete_runs(chosen: tuple[str, ...]) -> None:
     """Put runs into the trash: each by id, beginning of an id, or name."""
     client = open_client()
@@ -87,11 +248,11 @@ def delete_runs(chosen: tuple[str, ...]) -> None:
 
 
 @runs.command("restore")
-@click.argument("run_ids", metavar="RUN_ID...", nargs=-1, required=True)
-def restore_runs(run_ids: tuple[str, ...]) -> None:
+@either("chosen", "-r", "--run-id", metavar="RUN_ID", many=True, complete=complete_deleted_run)
+def restore_runs(chosen: tuple[str, ...]) -> None:
     """Take runs out of the trash: each by its full id."""
     client = open_client()
-    found = [client.get_run(run).info for run in run_ids]
+    found = [client.get_run(run).info for run in chosen]
     for info in found:
         client.restore_run(info.run_id)
     answer(

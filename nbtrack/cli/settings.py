@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from nbtrack.cli.base import Command, answer
@@ -11,10 +13,10 @@ from nbtrack.settings import Settings, settings
 @click.command("config", cls=Command)
 def config() -> None:
     """List the settings: their values, environment variables and meaning."""
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "name": setting.name,
-            "value": getattr(settings, setting.name),
+            "value": _shown(getattr(settings, setting.name)),
             "variables": list(setting.variables),
             "help": setting.help,
         }
@@ -32,3 +34,10 @@ def config() -> None:
             )
         ),
     )
+
+
+def _shown(value: object) -> object:
+    """Return a value without the password that an address may have."""
+    from nbtrack.provenance import redact
+
+    return redact(value) if isinstance(value, str) else value

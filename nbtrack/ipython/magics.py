@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.core.magic import Magics, line_cell_magic, magics_class
 
 from nbtrack import autologging
 from nbtrack.errors import InvalidParameterError, NbtrackError
@@ -83,18 +84,28 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument("--title", help="heading of the report")
     report.set_defaults(function=_report)
 
-    status = commands.add_parser("status", help="where runs are stored, and what is tracked")
+    on = commands.add_parser("on", help="track libraries again")
+    on.add_argument("libraries", nargs="*", metavar="LIBRARY", help="default: all")
+    on.set_defaults(function=_on)
+
+    off = commands.add_parser("off", help="stop tracking; as %%%%nbtrack off for one cell")
+    off.add_argument("libraries", nargs="*", metavar="LIBRARY", help="default: all")
+    off.set_defaults(function=_off)
+
+    status = commands.add_parser("status", help="what is tracked, what was logged, what was not")
     status.set_defaults(function=_status)
     return parser
 
 
 @magics_class
 class NbtrackMagics(Magics):
-    """The line magic ``%nbtrack``."""
+    """The line magic ``%nbtrack``, and the cell magic ``%%nbtrack off``."""
 
-    @line_magic
-    def nbtrack(self, line: str) -> Any:
-        """Show runs and models: %nbtrack compare, runs, sql, models, register, report, status."""
+    @line_cell_magic
+    def nbtrack(self, line: str, cell: str | None = None) -> Any:
+        """Show runs and models, switch tracking on and off: %nbtrack lists the commands."""
+        if cell is not None:  # `%%nbtrack off` was taken off the cell before: see off_cell
+            raise UsageError(f"%%nbtrack {line}: a whole cell can only be %%nbtrack off.")
         try:
             arguments = build_parser().parse_args(_split(line))
             function: Callable[[argparse.Namespace], Any] | None
@@ -198,18 +209,58 @@ def _report(arguments: argparse.Namespace) -> Shown:
     return Shown(htmlview.message(text), text)
 
 
+def _on(arguments: argparse.Namespace) -> Shown:
+    from nbtrack.autologging.tracker import FluentTracker
+
+    autologging.enable(FluentTracker(), *arguments.libraries)
+    return _status(arguments)
+
+
+def _off(arguments: argparse.Namespace) -> Shown:
+    autologging.disable(*arguments.libraries)
+    return _status(arguments)
+
+
 def _status(_arguments: argparse.Namespace) -> Shown:
     from nbtrack import htmlview
 
     path = current_path()
     size = htmlview.format_size(path.stat().st_size) if path.exists() else "made by the first run"
-    rows = [["database", f"{path} ({size})"]]
-    rows += [
-        [name, f"tracked ({state.version})" if state.installed else f"off: {state.reason}"]
-        for name, state in autologging.status().items()
-    ]
-    header = ["what", "state"]
+    rows = [["database", f"{path} ({size})", "", ""]]
+    for name, state in autologging.status().items():
+        on = f"tracked ({state.version})" if state.installed else f"off: {state.reason}"
+        logged = ", ".join(f"{number:,} {what}" for what, number in sorted(state.logged.items()))
+        skipped = [f"{number:,} x {reason}" for reason, number in sorted(state.skipped.items())]
+        rows.append([name, on, logged, *(skipped[:1] or [""])])
+        rows += [["", "", "", reason] for reason in skipped[1:]]
+    header = ["what", "state", "logged", "left out"]
     return Shown(
         htmlview.panel("nbtrack · status", htmlview.plain_table(rows, header)),
         htmlview.text_table(rows, header),
     )
+
+
+_OFF = re.compile(r"\s*%%nbtrack\s+off\s*")
+
+
+def off_cell(lines: list[str]) -> list[str]:
+    """Take ``%%nbtrack off`` off a cell, whose other lines stay where they are.
+
+    An input transformer of IPython; whether the cell is to be tracked is asked by `is_off`.
+    """
+    first = next((i for i, line in enumerate(lines) if line.strip()), None)
+    if first is not None and _OFF.fullmatch(lines[first]):
+        return ["\n"] * (first + 1) + lines[first + 1 :]
+    return lines
+
+
+def is_off(cell: str) -> bool:
+    r"""Return whether a cell begins with ``%%nbtrack off``.
+
+    Examples
+    --------
+    >>> is_off("%%nbtrack off\nmodel.fit(X, y)"), is_off("model.fit(X, y)")
+    (True, False)
+    """
+    lines = cell.strip().splitlines()
+    return bool(lines and _OFF.fullmatch(lines[0]))

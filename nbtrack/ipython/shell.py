@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from traitlets import TraitError
 
 from nbtrack import autologging
+from nbtrack.autologging import scope
 from nbtrack.autologging.tracker import FluentTracker
 from nbtrack.db import check_file
 from nbtrack.errors import NbtrackError
 from nbtrack.ipython.card import CardDeck
 from nbtrack.ipython.config import NBTrack
-from nbtrack.ipython.magics import NbtrackMagics
+from nbtrack.ipython.magics import NbtrackMagics, is_off, off_cell
 from nbtrack.provenance import cells
 from nbtrack.tracking import events, notices
 from nbtrack.tracking.location import current_path
@@ -53,6 +54,8 @@ class Extension:
         self._shell.configurables.append(self._config)  # type: ignore[arg-type]  # its hint is too narrow
         self._shell.events.register("pre_run_cell", self._pre_run_cell)
         self._shell.events.register("post_run_cell", self._post_run_cell)
+        # Before IPython's own, one of which makes a call of every cell magic.
+        self._shell.input_transformers_cleanup.insert(0, off_cell)
         events.subscribe(self._deck.run_changed)
         # The cell that loads us had no pre_run_cell of ours.
         sources = getattr(self._shell.history_manager, "input_hist_raw", [""])
@@ -62,13 +65,16 @@ class Extension:
     def unload(self) -> None:
         """Take everything out, and store what is still queued."""
         autologging.disable()
+        scope.pause(False)
+        self._shell.input_transformers_cleanup.remove(off_cell)
         events.unsubscribe(self._deck.run_changed)
         self._deck.end_cell()
         cells.end_cell("ok")
         self._shell.events.unregister("pre_run_cell", self._pre_run_cell)
         self._shell.events.unregister("post_run_cell", self._post_run_cell)
         self._shell.configurables.remove(self._config)  # type: ignore[arg-type]
-        self._shell.magics_manager.magics["line"].pop("nbtrack", None)
+        for kind in ("line", "cell"):
+            self._shell.magics_manager.magics[kind].pop("nbtrack", None)
         self._shell.magics_manager.registry.pop(type(self._magics).__name__, None)
         notices.show_waiting(_show_notice)
         notices.defer(False)
@@ -80,6 +86,7 @@ class Extension:
 
     def _pre_run_cell(self, info: ExecutionInfo) -> None:
         count = self._execution_count(bool(info.store_history))
+        scope.pause(is_off(info.raw_cell or ""))
         cells.begin_cell(info.raw_cell or "", count, getattr(info, "cell_id", None))
 
     def _post_run_cell(self, result: ExecutionResult) -> None:
@@ -88,6 +95,7 @@ class Extension:
         if isinstance(error, KeyboardInterrupt):
             outcome = "interrupted"
         cells.end_cell(outcome)
+        scope.pause(False)
         self._deck.end_cell()
         notices.show_waiting(_show_notice)
 
@@ -157,8 +165,7 @@ def _greeting() -> str:
 
 
 def _library_names() -> list[str]:
-    titles = {"sklearn": "scikit-learn"}
-    return [titles[name] for name in autologging.status() if name in titles]
+    return [row.title for row in autologging.TABLE if row.title]
 
 
 def _short(path: os.PathLike[str]) -> str:

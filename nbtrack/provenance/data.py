@@ -1,8 +1,10 @@
 """What is known of data without keeping it: kind, shape, schema, fingerprint.
 
 No data library is imported: an object tells by its own type what it is. A fingerprint covers all
-bytes up to `FULL_HASH_BYTES` (a few milliseconds) and evenly spread blocks above, and says which.
+bytes up to `FULL_HASH_BYTES` (some 25 ms) and evenly spread blocks above, and says which. The
+limits are sizes and not times, so that the same data has the same fingerprint on a busy machine.
 The order of an array in memory makes no difference, unless it is too large to be put into another.
+What lies on a device, in a cluster or behind an iterator is not fetched: it has no fingerprint.
 """
 
 from __future__ import annotations
@@ -13,11 +15,14 @@ from typing import Any
 
 from nbtrack.types import Dataset
 
-FULL_HASH_BYTES = 64 * 2**20
+FULL_HASH_BYTES = 512 * 2**20
+COPY_BYTES = 64 * 2**20  # what does not lie in one piece is copied first
 REORDER_BYTES = 8 * 2**20  # putting columns into rows takes about half a millisecond a megabyte
 _BLOCKS, _BLOCK_BYTES = 64, 4096
 _MAX_COLUMNS = 500
-_MAX_OBJECTS = 200_000
+_MAX_OBJECTS = 200_000  # some 40 ms
+_MAX_HASHED = 10_000_000
+_LAZY = {"polars", "dask"}  # asking for their shape could compute them
 _PROBE = 100
 _SPARSE_PARTS = ("data", "indices", "indptr", "offsets", "row", "col")
 
@@ -28,8 +33,9 @@ def describe(data: object, name: str) -> Dataset:
     Parameters
     ----------
     data
-        numpy array, pandas or polars DataFrame or Series, scipy sparse matrix, list, or any
-        other object with or without a shape.
+        numpy array, pandas or polars DataFrame or Series, scipy sparse matrix, torch tensor,
+        dataset or loader (which is not iterated), dataset of Hugging Face, frame of Spark (which
+        is not collected), list, or any other object with or without a shape.
     name
         What the user calls it.
 
@@ -46,8 +52,12 @@ def describe(data: object, name: str) -> Dataset:
         return _pandas(data, name)
     if kind == "scipy" and hasattr(data, "nnz"):
         return _sparse(data, name)
-    if kind == "polars" and hasattr(data, "schema"):
+    if kind == "polars" and type(data).__name__ in {"DataFrame", "Series"}:
         return _polars(data, name)
+    if kind in {"torch", "datasets", "pyspark"}:
+        from nbtrack.provenance import remote
+
+        return remote.describe(data, name)
     return _other(data, name, kind)
 
 
@@ -71,8 +81,8 @@ def _pandas(data: Any, name: str) -> Dataset:
         parts, shape, whole = [data.to_numpy()], [len(data)], True
     objects = [part for part in parts if part.dtype.hasobject]
     numbers = [part for part in parts if not part.dtype.hasobject]
-    texts = _hashed_objects(objects)
-    digest = "" if texts is None else _digest([*numbers, *texts], whole=whole)
+    texts, all_texts = _hashed_objects(objects)
+    digest = "" if texts is None else _digest([*numbers, *texts], whole=whole and all_texts)
     return Dataset(
         name=name,
         digest=digest,
@@ -93,19 +103,21 @@ def _column_arrays(frame: Any) -> tuple[list[Any], bool]:
     return [frame.iloc[:, i].to_numpy() for i in columns], width <= _MAX_COLUMNS
 
 
-def _hashed_objects(parts: list[Any]) -> list[Any] | None:
-    """Return columns of Python objects as arrays of hashes; None where that takes too long.
+def _hashed_objects(parts: list[Any]) -> tuple[list[Any] | None, bool]:
+    """Return columns of Python objects as arrays of hashes, and whether these are of all rows.
 
-    The bytes of such a column are addresses, which say nothing about the text.
+    The bytes of such a column are addresses, which say nothing about the text. None where objects
+    have no hash.
     """
-    if sum(len(part) for part in parts) > _MAX_OBJECTS:
-        return None
+    if not parts:
+        return [], True
     from pandas.util import hash_array  # it is imported already: the data is pandas'
 
+    step = -(-sum(len(part) for part in parts) // _MAX_OBJECTS) or 1
     try:
-        return [hash_array(part) for part in parts]
+        return [hash_array(part[::step]) for part in parts], step == 1
     except TypeError:  # lists or dicts in a column have no hash
-        return None
+        return None, False
 
 
 def _sparse(data: Any, name: str) -> Dataset:
@@ -121,18 +133,32 @@ def _sparse(data: Any, name: str) -> Dataset:
 
 
 def _polars(data: Any, name: str) -> Dataset:
+    series = [data] if type(data).__name__ == "Series" else data.get_columns()
+    rows, few = len(data), series[:_MAX_COLUMNS]
+    step = -(-rows * len(few) // _MAX_HASHED) or 1
+    hashes = [_polars_hashes(one.gather_every(step) if step > 1 else one) for one in few]
+    whole = step == 1 and len(few) == len(series)
+    digest = "" if any(h is None for h in hashes) else _digest(hashes, whole=whole)
     return Dataset(
         name=name,
-        digest="",
+        digest=digest,
         source_type="polars",
-        schema={"columns": _columns((str(c), str(t)) for c, t in data.schema.items())},
+        schema={"columns": _columns((one.name, str(one.dtype)) for one in series)},
         profile={"shape": list(data.shape)},
     )
 
 
+def _polars_hashes(series: Any) -> Any | None:
+    """Return a column as an array: its own where that is free, else hashes of its values."""
+    if series.dtype.is_numeric() and not series.null_count() and series.n_chunks() == 1:
+        return series.to_numpy()
+    # The hashes of Python objects are mostly their addresses.
+    return None if type(series.dtype).__name__ == "Object" else series.hash().to_numpy()
+
+
 def _other(data: object, name: str, kind: str) -> Dataset:
     profile: dict[str, Any] = {}
-    shape = getattr(data, "shape", None)
+    shape = None if kind in _LAZY else getattr(data, "shape", None)
     if isinstance(shape, tuple) and all(isinstance(n, int) for n in shape):
         profile["shape"] = list(shape)
     elif isinstance(data, (list, tuple)):
@@ -167,10 +193,10 @@ def _in_one_piece(array: Any) -> tuple[Any, bool]:
         return array, True
     if array.flags.f_contiguous and array.nbytes > REORDER_BYTES:
         return array, True
-    if array.nbytes <= FULL_HASH_BYTES:
+    if array.nbytes <= COPY_BYTES:
         return array.copy(order="C"), True
     rows = array.shape[0]
-    step = -(-rows // max(1, rows * FULL_HASH_BYTES // array.nbytes))
+    step = -(-rows // max(1, rows * COPY_BYTES // array.nbytes))
     return array[:: max(step, 1)].copy(order="C"), False
 
 

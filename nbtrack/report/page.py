@@ -21,6 +21,7 @@ from nbtrack._version import __version__
 from nbtrack.bundles import read_bundle
 from nbtrack.datasource import JSON, DataSource
 from nbtrack.errors import InvalidParameterError
+from nbtrack.store.maintenance import Progress
 from nbtrack.tracking import Client
 from nbtrack.tracking.fluent import default_client
 
@@ -52,6 +53,7 @@ def write_report(
     runs: Sequence[str] | None = None,
     title: str | None = None,
     client: Client | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write one self-contained HTML file with the runs, their curves and the registered models.
 
@@ -65,6 +67,8 @@ def write_report(
         Heading; default: the name of the database's folder.
     client
         The database; default: the one in use.
+    progress
+        Called again and again with how many runs are done, and of how many.
 
     Returns
     -------
@@ -98,15 +102,22 @@ def write_report(
             hint=f"Make it: mkdir -p {target.parent}",
         )
     source = DataSource(client)
-    content = _content(client, source, runs, title or client.path.parent.name or "nbtrack")
+    title = title or client.path.parent.name or "nbtrack"
+    content = _content(client, source, runs, title, progress)
     _write(target, _page(content))
     return target
 
 
-def _content(client: Client, source: DataSource, runs: Sequence[str] | None, title: str) -> JSON:
+def _content(
+    client: Client,
+    source: DataSource,
+    runs: Sequence[str] | None,
+    title: str,
+    progress: Progress | None = None,
+) -> JSON:
     ids = None if runs is None else [client.get_run(run).info.run_id for run in runs]
     table = source.search_runs(ids)
-    details, sources = _details(source, table["runs"])
+    details, sources = _details(source, table["runs"], progress)
     histories, note = _histories(source, table["runs"])
     return {
         "title": title,
@@ -122,17 +133,21 @@ def _content(client: Client, source: DataSource, runs: Sequence[str] | None, tit
     }
 
 
-def _details(source: DataSource, runs: Sequence[JSON]) -> tuple[JSON, dict[str, str]]:
+def _details(
+    source: DataSource, runs: Sequence[JSON], progress: Progress | None = None
+) -> tuple[JSON, dict[str, str]]:
     """Return the details of each run by its id, and the cells' sources, each kept once."""
     details: JSON = {}
     names: dict[str, str] = {}  # source to its reference
-    for run in runs:
+    for number, run in enumerate(runs, 1):
         detail = source.run_details(run["run_id"])
         cell = detail["cell"]
         if cell is not None:
             cell["source_ref"] = names.setdefault(cell.pop("source"), str(len(names)))
         del detail["run"]  # it is in the table
         details[run["run_id"]] = detail
+        if progress is not None:
+            progress(number, len(runs))
     return details, {reference: text for text, reference in names.items()}
 
 

@@ -120,17 +120,21 @@ class FakeRun:
         self._fail("log_state")
         self.states[artifact_path] = snapshot
 
+    def look_for_twin(self) -> None:
+        """Look for nothing."""
+        self._fail("look_for_twin")
+
+    def resume(self) -> None:
+        """Be running again."""
+        self._fail("resume")
+        self.status, self.error = None, None
+
     def end(self, status: str, error: str | None = None) -> None:
         """Keep how the run ended."""
         self._fail("end")
         if self.status is not None:
             raise RuntimeError(f"{self!r} was ended twice.")
         self.status, self.error = status, error
-
-    def resume(self) -> None:
-        """Run again."""
-        self._fail("resume")
-        self.status = None
 
     def _fail(self, verb: str) -> None:
         if verb in self.failing:

@@ -15,7 +15,7 @@ from nbtrack.errors import InvalidParameterError
 from nbtrack.models import Snapshot, take_snapshot
 from nbtrack.models.flavors import ModelTooLargeError
 from nbtrack.settings import settings
-from nbtrack.tracking import events, notices
+from nbtrack.tracking import events, notices, twins
 from nbtrack.tracking.modelfiles import ModelFiles
 from nbtrack.tracking.names import new_id
 from nbtrack.tracking.runfiles import RunFiles
@@ -279,7 +279,12 @@ class ActiveRun(RunLife, RunFiles):
     def log_inputs(self, inputs: Sequence[DatasetInput]) -> None:
         """Note several datasets that the run saw."""
         if settings.log_datasets and inputs:
+            self.digests += [(use.context, use.dataset.digest) for use in inputs]
             self._workspace.store.log_inputs(self.run_id, inputs)
+
+    def look_for_twin(self) -> None:
+        """Have it told if an earlier run of the experiment has the same data, params and code."""
+        twins.look(self)
 
     def log_model(self, model: object, flavor: str, artifact_path: str = MODEL_PATH) -> None:
         """Keep a model as it is now. Packing and storing it happen in the writer's thread.

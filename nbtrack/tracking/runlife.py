@@ -68,6 +68,7 @@ class RunLife:
         self.metrics: dict[str, float] = {}
         self.tags: dict[str, str] = {}
         self.highlights: dict[str, None] = {}
+        self.digests: list[tuple[str, str]] = []  # context and fingerprint of the data
 
     @classmethod
     def attached(cls, workspace: Workspace, stored: Run) -> Self:

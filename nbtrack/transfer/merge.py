@@ -26,6 +26,7 @@ from nbtrack.db import (
 )
 from nbtrack.errors import InvalidParameterError, NbtrackError
 from nbtrack.store import sealing
+from nbtrack.store.maintenance import Progress
 from nbtrack.store.sessions import IsAlive
 from nbtrack.transfer import around
 from nbtrack.transfer.models import bring_models
@@ -112,6 +113,7 @@ def merge(
     is_alive: IsAlive,
     kinds: Mapping[str, type[Loggable]],
     dry_run: bool = False,
+    progress: Progress | None = None,
 ) -> MergeReport:
     """Bring all that a file has over into another one; again changes nothing.
 
@@ -129,6 +131,8 @@ def merge(
         The records that their journals may have.
     dry_run
         Only find out what would be done.
+    progress
+        Called again and again with how many runs and other things are done, and of how many.
 
     Raises
     ------
@@ -141,7 +145,10 @@ def merge(
     troubles: list[str] = []
     with opened(path, is_alive=is_alive, kinds=kinds, on_trouble=troubles.append) as source:
         things = list(_all(source, user_id, dry_run=dry_run))
-        report = (_rehearse if dry_run else _bring)(target, source, things)
+        if dry_run:
+            report = _rehearse(target, source, things)
+        else:
+            report = _bring(target, source, things, progress)
     report.problems += troubles
     return report
 
@@ -154,6 +161,7 @@ def export(
     user_id: str,
     is_alive: IsAlive,
     kinds: Mapping[str, type[Loggable]],
+    progress: Progress | None = None,
 ) -> MergeReport:
     """Bring some runs, their children, and what they refer to, over into another file.
 
@@ -165,7 +173,7 @@ def export(
         Ids of the runs.
     target_path
         The other file: it is made, or is one of nbtrack's.
-    user_id, is_alive, kinds
+    user_id, is_alive, kinds, progress
         As in `merge`.
 
     Raises
@@ -181,7 +189,7 @@ def export(
     with opened(path, is_alive=is_alive, kinds=kinds, on_trouble=troubles.append) as source:
         things = list(_some(source, runs, user_id))
         with translated(target_path), closing(connect_writer(target_path)) as conn:
-            report = _bring(_Direct(conn), source, things)
+            report = _bring(_Direct(conn), source, things, progress)
     report.problems += troubles
     return report
 
@@ -206,12 +214,19 @@ class _Direct:
         return value
 
 
-def _bring(target: _Target, source: Source, things: Sequence[tuple[str, _Bring]]) -> MergeReport:
+def _bring(
+    target: _Target,
+    source: Source,
+    things: Sequence[tuple[str, _Bring]],
+    progress: Progress | None,
+) -> MergeReport:
     report, place = MergeReport(), 0
     while place < len(things):
         done, part = target.call(_Step(source, things[place:], _STEP_S))
         report.include(part)
         place += done
+        if progress is not None:
+            progress(place, len(things))
     return report
 
 

@@ -23,6 +23,13 @@ def louder(greet):
     return wrapper
 
 
+def louder_list(ask):
+    def wrapper(self):
+        return ask(self)
+
+    return wrapper
+
+
 class Person:
     def greet(self, name="you"):
         """Say hello."""
@@ -57,6 +64,15 @@ def test_hook_is_reached_by_super_and_by_bound_pickles(patches):
     patches.hook(Person, "greet", louder)
     assert Child().greet() == "hello you!, child"
     assert pickle.loads(pickle.dumps(Person().greet))() == "hello you!"
+
+
+def test_who_looks_at_the_stack_sees_the_method_twice(patches):
+    class Curious:
+        def ask(self):
+            return [frame.function for frame in inspect.stack()[:3]]
+
+    patches.hook(Curious, "ask", louder_list)
+    assert Curious().ask()[:2] == ["ask", "ask"]
 
 
 def test_hook_only_where_the_class_itself_defines_the_method(patches):

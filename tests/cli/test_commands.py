@@ -3,60 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 import nbtrack
-from nbtrack.cli import main
+from nbtrack import migrations
+from nbtrack.db import connect_writer
 from nbtrack.report import page
 from nbtrack.settings import Settings
 from nbtrack.tracking import Client
 
-
-@pytest.fixture
-def filled(client: Client) -> Client:
-    with client.start_run("first", tags={"estimator_name": "KMeans"}) as run:
-        run.log_metrics({"acc": 0.97333, "\x1b[31mred": 1.0})
-        run.log_param("a", 1)
-        run.log_model({"any": "object"}, "sklearn")
-    with client.start_run("second \x1b]0;x\a", experiment_name="other") as run:
-        run.log_metric("nan", float("nan"))
-    client.flush()
-    return client
-
-
-def run(*args: object) -> Result:
-    return CliRunner().invoke(main, [str(arg) for arg in args])
-
-
-def succeed(*args: object) -> str:
-    result = run(*args)
-    assert result.exit_code == 0, result.output
-    assert result.stderr == ""
-    return result.stdout
-
-
-def fail(*args: object, status: int = 1) -> str:
-    result = run(*args)
-    assert result.exit_code == status, result.output
-    assert isinstance(result.exception, SystemExit)
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    return result.stderr
-
-
-def load(text: str) -> Any:
-    def refuse(constant: str) -> None:
-        raise AssertionError(f"{constant} is no JSON")
-
-    return json.loads(text, parse_constant=refuse)
-
+from .calling import fail, load, run, succeed
 
 # -- runs
 
@@ -91,10 +51,33 @@ def test_no_runs(client: Client) -> None:
     assert load(succeed("--db", client.path, "runs", "list", "--json")) == []
 
 
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["runs", "list"], "There are no such runs."),
+        (["runs", "list", "--trash"], "There are no such runs."),
+        (["experiments", "list", "--view", "deleted_only"], "There are no such experiments."),
+        (["models", "list"], "No model is registered yet"),
+    ],
+)
+def test_nothing_to_show_says_what_to_do(client: Client, args: list[str], said: str) -> None:
+    succeed("experiments", "create", "empty", "--db", client.path)
+    (line,) = succeed(*args, "--db", client.path).splitlines()
+    assert line.startswith(said)
+    assert "nbtrack" in line or "--view all" in line
+    assert load(succeed(*args, "--db", client.path, "--json")) == []
+
+
 def test_show_a_run(filled: Client) -> None:
     run_id = filled.get_run("first").info.run_id
     for text in ("first", run_id, run_id[:6]):
-        assert load(succeed("--db", filled.path, "runs", "show", text))["run"]["run_id"] == run_id
+        for args in (["show", "--json"], ["describe"], ["describe", "--json"]):
+            details = load(succeed("--db", filled.path, "runs", *args, text))
+            assert details["run"]["run_id"] == run_id
+        lines = succeed("--db", filled.path, "runs", "show", text).splitlines()
+        assert lines[0] == f"run         first ({run_id})"
+        assert ["acc", "0.9733", "0.9733", "0.9733", "1"] in [line.split() for line in lines]
+        assert all(line.isprintable() for line in lines)
 
 
 # -- models
@@ -108,6 +91,16 @@ def test_models(filled: Client) -> None:
     assert lines[1].split()[:3] == ["iris", "1", "first"]
     (model,) = load(succeed("--db", filled.path, "models", "list", "--json"))
     assert (model["name"], model["versions"][0]["version"]) == ("iris", 1)
+    shown = succeed("--db", filled.path, "models", "show", "iris").splitlines()
+    assert shown[0] == "name         iris"
+    assert shown[-1].split()[:3] == ["1", "None", "first"]
+    shown = load(succeed("--db", filled.path, "models", "show", "iris", "--json"))
+    versions = load(succeed("--db", filled.path, "models", "versions", "iris", "--json"))
+    assert shown["versions"] == versions
+    assert (versions[0]["version"], versions[0]["current_stage"]) == (1, "None")
+    assert len(succeed("--db", filled.path, "models", "versions", "iris").splitlines()) == 2
+    message = fail("--db", filled.path, "models", "show", "rose", status=3)
+    assert message == "Error: There is no registered model 'rose'.\nhint: There is: iris.\n"
 
 
 # -- the trash
@@ -115,7 +108,7 @@ def test_models(filled: Client) -> None:
 
 def test_runs_in_the_trash(filled: Client) -> None:
     run_id = filled.get_run("first").info.run_id
-    assert fail("--db", filled.path, "runs", "delete", "first", "unknown")  # all, or none
+    assert fail("--db", filled.path, "runs", "delete", "first", "unknown", status=3)  # all, or none
     said = succeed("--db", filled.path, "runs", "delete", run_id[:6])
     assert said == f"In the trash: first ({run_id}).\n"
     assert "first" not in succeed("--db", filled.path, "runs", "list")
@@ -141,7 +134,7 @@ def test_experiments(filled: Client) -> None:
     assert (
         succeed("--db", filled.path, "experiments", "restore", "1") == "Restored: other (id 1).\n"
     )
-    assert "is active already" in fail("--db", filled.path, "experiments", "restore", "1")
+    assert "is active already" in fail("--db", filled.path, "experiments", "restore", "1", status=3)
 
 
 def test_gc(filled: Client) -> None:
@@ -185,6 +178,20 @@ def test_db_backup_and_vacuum(filled: Client, tmp_path: Path) -> None:
     assert succeed("--db", filled.path, "db", "check")
 
 
+def test_db_upgrade(workdir: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "STEPS", migrations.STEPS[:1])
+        patch.setattr(migrations, "LATEST", 1)
+        patch.setattr("nbtrack.db.LATEST", 1)
+        connect_writer(workdir / "nbtrack.db").close()
+    said = succeed("db", "upgrade")
+    assert said == f"{workdir / 'nbtrack.db'}: schema 1, now {migrations.LATEST}.\n"
+    done = load(succeed("db", "upgrade", "--json"))
+    assert (done["before"], done["after"]) == (migrations.LATEST, migrations.LATEST)
+    assert succeed("db", "upgrade").endswith(f": schema {migrations.LATEST}, as before.\n")
+    assert "no database" in fail("db", "upgrade", "--db", "none.db", status=3)
+
+
 # -- report and config
 
 
@@ -223,7 +230,7 @@ def test_the_environment_names_the_database(
 ) -> None:
     monkeypatch.setenv("NBTRACK_DB", str(filled.path))
     assert "first" in succeed("runs", "list")
-    message = fail("--db", tmp_path / "other.db", "runs", "list")
+    message = fail("--db", tmp_path / "other.db", "runs", "list", status=3)
     assert message.startswith(f"Error: There is no database {tmp_path / 'other.db'}.\nhint: Name")
 
 
@@ -249,7 +256,7 @@ def test_the_environment_names_the_database(
     ],
 )
 def test_without_a_database(workdir: Path, args: list[str]) -> None:
-    message = fail(*args)
+    message = fail(*args, status=3)
     assert message.splitlines()[0] == f"Error: There is no database {workdir / 'nbtrack.db'}."
     assert message.splitlines()[1].startswith("hint: Name one by --db, or make it")
     assert list(workdir.iterdir()) == []
@@ -265,7 +272,7 @@ def test_without_a_database(workdir: Path, args: list[str]) -> None:
         (["models", "register", "first", "a/b"], "'a/b' is no name for a registered model."),
         (["models", "register", "unknown", "x"], "There is no run 'unknown'."),
         (["runs", "delete", "first", "unknown"], "There is no run 'unknown'."),
-        (["experiments", "delete", "none"], "'none' is no id of an experiment."),
+        (["experiments", "delete", "none"], "There is no experiment 'none'."),
         (["gc", "--older-than", "old"], "'old' is no age."),
         (["gc", "--run-ids", "first"], "There is no run 'first'."),
         (["gc", "--experiment-ids", "7"], "No Experiment with id=7 exists."),
@@ -277,7 +284,8 @@ def test_without_a_database(workdir: Path, args: list[str]) -> None:
 def test_errors_are_a_sentence_and_a_hint(
     filled: Client, workdir: Path, args: list[str], message: str
 ) -> None:
-    lines = fail("--db", filled.path, *args).splitlines()
+    status = 3 if " no run " in message or " exists" in message or "no experiment" in message else 1
+    lines = fail("--db", filled.path, *args, status=status).splitlines()
     assert lines[0].startswith(f"Error: {message}")
     assert len(lines) == 2
     assert lines[1].startswith("hint: ")
@@ -286,7 +294,7 @@ def test_errors_are_a_sentence_and_a_hint(
 def test_a_file_that_is_not_ours(tmp_path: Path) -> None:
     path = tmp_path / "notes.db"
     path.write_text("my notes " * 100)
-    message = fail("--db", path, "runs", "list")
+    message = fail("--db", path, "runs", "list", status=4)
     assert message.startswith(f"Error: {path} is no SQLite database, or is damaged.\nhint: Move")
     assert path.read_text() == "my notes " * 100
 
@@ -330,12 +338,28 @@ def test_merge(filled: Client, tmp_path: Path) -> None:
 
 
 def test_merge_into_a_new_file(filled: Client, tmp_path: Path) -> None:
-    assert "no database" in fail("--db", tmp_path / "new.db", "merge", filled.path, "--dry-run")
+    assert "no database" in fail(
+        "--db", tmp_path / "new.db", "merge", filled.path, "--dry-run", status=3
+    )
     assert "2 runs added" in succeed("--db", tmp_path / "new.db", "merge", filled.path)
-    assert "no database" in fail("--db", filled.path, "merge", tmp_path / "absent.db")
+    assert "no database" in fail("--db", filled.path, "merge", tmp_path / "absent.db", status=3)
     assert "into itself" in fail("--db", filled.path, "merge", filled.path)
     assert "Missing argument" in fail("merge", status=2)
     Client(tmp_path / "new.db").workspace.writer.close()
+
+
+def test_merge_of_several(filled: Client, tmp_path: Path) -> None:
+    more = Client(tmp_path / "more.db")
+    more.start_run("more").end()
+    more.flush()
+    merge = ["--db", filled.path, "merge", more.path]
+    found = load(succeed(*merge, more.path, "--json"))
+    assert [(len(x["added"]), x["unchanged"]) for x in found] == [(1, 0), (0, 1)]
+    result = run(*merge, tmp_path / "absent.db")
+    assert result.exit_code == 3
+    assert "1 unchanged" in result.stdout
+    assert "no database" in result.stderr
+    more.workspace.writer.close()
 
 
 def test_merge_says_what_differs_and_what_is_left_out(filled: Client, tmp_path: Path) -> None:
@@ -363,7 +387,7 @@ def test_export(filled: Client, tmp_path: Path) -> None:
     assert "1 run added" in succeed("--db", filled.path, "export", out, "--experiment", "other")
     assert "1 run added" in succeed("--db", filled.path, "export", "first", out)
     assert "2 unchanged" in succeed("--db", out, "merge", filled.path)
-    assert "no run 'absent'" in fail("--db", filled.path, "export", "absent", out)
+    assert "no run 'absent'" in fail("--db", filled.path, "export", "absent", out, status=3)
     assert "No run was chosen" in fail("--db", filled.path, "export", out)
     assert "Missing argument" in fail("--db", filled.path, "export", status=2)
     Client(out).workspace.writer.close()

@@ -239,6 +239,33 @@ def test_the_commands(run: Run, tmp_path: Path) -> None:
     assert "compare" in texts(notebook.cells[12])
 
 
+def test_off_and_on(run: Run, tmp_path: Path) -> None:
+    notebook = run(
+        [
+            "%load_ext nbtrack",
+            DATA,
+            f"\n%%nbtrack off\n{FIT}\nmodel.n_features_in_",
+            FIT,
+            "%nbtrack off sklearn",
+            FIT,
+            f"%nbtrack on\n{FIT}",
+            "%nbtrack status",
+            "%%nbtrack runs\n1",
+        ],
+        allow_errors=True,
+    )
+    assert notebook.cells[2].outputs[0].data["text/plain"] == "13"
+    assert rows(
+        tmp_path,
+        "SELECT execution_count FROM runs JOIN cell_executions USING (execution_id) ORDER BY 1",
+    ) == [(4,), (7,)]
+    assert "off: not enabled" in notebook.cells[4].outputs[0].data["text/plain"]
+    shown = notebook.cells[7].outputs[0].data
+    assert "2 runs" in shown["text/plain"]
+    assert "2 runs" in shown["text/html"]
+    assert "%%nbtrack off" in str(notebook.cells[8].outputs)
+
+
 @pytest.mark.parametrize(
     ("line", "message", "hint"),
     [

@@ -260,7 +260,10 @@ def test_more_columns_than_are_read() -> None:
 def test_too_many_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MAX_OBJECTS", 5)
     assert describe(pd.DataFrame({"a": ["x"] * 5}, dtype=object), "X").digest
-    assert describe(pd.DataFrame({"a": ["x"] * 6}, dtype=object), "X").digest == ""
+    sampled = describe(pd.DataFrame({"a": list("abcdef")}, dtype=object), "X").digest
+    assert sampled.startswith("xxh3-sampled:")
+    assert sampled == describe(pd.DataFrame({"a": list("aXcXeX")}, dtype=object), "X").digest
+    assert sampled != describe(pd.DataFrame({"a": list("abXdef")}, dtype=object), "X").digest
 
 
 @given(buffers=st.lists(st.binary(max_size=50), max_size=5))

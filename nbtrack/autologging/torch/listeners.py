@@ -13,7 +13,15 @@ from nbtrack.autologging.integration import current_tracker
 from nbtrack.autologging.recording import describe, warn
 from nbtrack.autologging.torch import frames
 from nbtrack.autologging.torch.frames import user_frame
-from nbtrack.autologging.torch.registry import Here, first_step, go_on, locate, steppers, thread
+from nbtrack.autologging.torch.registry import (
+    LIBRARY,
+    Here,
+    first_step,
+    go_on,
+    locate,
+    steppers,
+    thread,
+)
 from nbtrack.autologging.torch.source import Site, site_of
 from nbtrack.autologging.torch.values import number, torch
 
@@ -30,7 +38,7 @@ _known: dict[tuple[int, int], tuple[str, CodeType]] = {}
 
 def _trouble(error: Exception) -> None:
     """Tell what went wrong: tracking never breaks the user's call."""
-    tracker = current_tracker()
+    tracker = current_tracker(LIBRARY)
     if tracker is not None:
         warn(tracker, f"nbtrack could not follow a training loop: {describe(error)}")
 

@@ -55,7 +55,9 @@ thread = _Thread()
 
 def go_on(stepper: Stepper, optimizer: Any) -> Stepper | None:
     """Go on with a training; begin another one, if the user has another run by now."""
-    tracker, training = current_tracker(), stepper.training
+    tracker, training = current_tracker(LIBRARY), stepper.training
+    if not scope.is_idle():
+        return None
     active = None if tracker is None else tracker.active_run()
     if active is not training.run and (active is not None or training.is_users):
         _end([training], None)
@@ -70,7 +72,7 @@ def go_on(stepper: Stepper, optimizer: Any) -> Stepper | None:
 
 def first_step(optimizer: Any) -> Stepper | None:
     """Find or begin the training that the step of a new optimizer is a part of."""
-    tracker, here = current_tracker(), thread.here
+    tracker, here = current_tracker(LIBRARY), thread.here
     if tracker is None or not scope.is_idle() or _is_left_out(optimizer):
         return None
     if not here.losses and (here.training is None or here.training.ended):
@@ -177,7 +179,7 @@ def _begin(tracker: Tracker, hint: str) -> Training | None:
     recording.begin(hint)
     if recording.run is None:
         return None
-    training = Training(recording, recording.run, recording.run is tracker.active_run())
+    training = Training(recording, recording.run)
     trainings.append(training)
     # After the run has begun: what ends at exit ends before what it is written with.
     atexit.unregister(_end_all)

@@ -8,6 +8,7 @@ from pathlib import Path
 from nbtrack.db import resolve_path
 from nbtrack.errors import InvalidParameterError, NotFoundError
 from nbtrack.provenance import is_alive
+from nbtrack.store.maintenance import Progress
 from nbtrack.tracking.client.base import ClientBase
 from nbtrack.tracking.modelfiles import JOURNALED
 from nbtrack.tracking.workspace import flush_workspace
@@ -18,7 +19,9 @@ from nbtrack.types import RunQuery, ViewType
 class Archives(ClientBase):
     """A database among others."""
 
-    def merge(self, path: str | Path, *, dry_run: bool = False) -> MergeReport:
+    def merge(
+        self, path: str | Path, *, dry_run: bool = False, progress: Progress | None = None
+    ) -> MergeReport:
         """Bring all that another database has into this one; merging again changes nothing.
 
         Runs are told apart by their ids, experiments by their names. A run that is here, and has
@@ -31,6 +34,8 @@ class Archives(ClientBase):
             The other database.
         dry_run
             Only find out what would be done.
+        progress
+            Called again and again with how many runs and other things are done, and of how many.
 
         Returns
         -------
@@ -67,6 +72,7 @@ class Archives(ClientBase):
             is_alive=is_alive,
             kinds=JOURNALED,
             dry_run=dry_run,
+            progress=progress,
         )
 
     def export(
@@ -75,6 +81,7 @@ class Archives(ClientBase):
         path: str | Path,
         *,
         experiment_names: Sequence[str] = (),
+        progress: Progress | None = None,
     ) -> MergeReport:
         """Bring some runs, and all they refer to, into another database, which is made for it.
 
@@ -89,6 +96,8 @@ class Archives(ClientBase):
             The other database.
         experiment_names
             Also all runs of these experiments that are not in the trash.
+        progress
+            Called again and again with how many runs and other things are done, and of how many.
 
         Raises
         ------
@@ -126,6 +135,7 @@ class Archives(ClientBase):
             user_id=self._workspace.session.user_id,
             is_alive=is_alive,
             kinds=JOURNALED,
+            progress=progress,
         )
 
     def _runs_of(self, name: str) -> list[str]:

@@ -1,0 +1,232 @@
+"""Outermost fits: each is a run, or goes on with one."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType, FunctionType
+from typing import Any
+
+from nbtrack.autologging import scope
+from nbtrack.autologging.book import Chapter
+from nbtrack.autologging.integration import TrackedRun, Tracker, current_tracker
+from nbtrack.autologging.predictions import Origin
+from nbtrack.autologging.recording import Recording, attempt
+from nbtrack.autologging.sklearn import learned, search, streams, training
+from nbtrack.autologging.sklearn.calls import (
+    Call,
+    WholeCall,
+    is_from_library,
+    positional,
+    predictions,
+    state,
+)
+
+METHODS = ("fit", "fit_transform", "fit_predict")
+
+
+def wrap_fit(name: str, function: FunctionType) -> Callable[..., Any]:
+    """Return a method that makes a run of each outermost call."""
+    parameters = positional(function)
+
+    def fit(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        tracker = current_tracker()
+        if tracker is None or not scope.is_idle() or not hasattr(type(self), "get_params"):
+            if training.waiting and (fitted := training.waiting.get(id(self))) is not None:
+                fitted.data = dict(zip(parameters, args, strict=False)) | kwargs
+            return function(self, *args, **kwargs)
+        frame = sys._getframe(1)
+        if _is_a_helper(self, frame):
+            return scope.absorb(function, (self, *args), kwargs)
+        data = dict(zip(parameters, args, strict=False)) | kwargs
+        recorder = Fit(tracker, self, name, parameters, data, frame)
+        return scope.record(recorder, function, (self, *args), kwargs)
+
+    return fit
+
+
+def wrap_partial_fit(function: FunctionType) -> Callable[..., Any]:
+    """Return a method that makes one run of the calls in a loop."""
+    parameters = positional(function)
+
+    def partial_fit(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        tracker = current_tracker()
+        if tracker is None or not scope.is_idle() or not hasattr(type(self), "get_params"):
+            return function(self, *args, **kwargs)
+        frame = sys._getframe(1)
+        if _is_a_helper(self, frame):
+            return scope.absorb(function, (self, *args), kwargs)
+        recorder: scope.Recorder | None
+        recorder = attempt(tracker, "go on with the training", _stream, tracker, self, frame)
+        if recorder is None:
+            data = dict(zip(parameters, args, strict=False)) | kwargs
+            recorder = PartialFit(tracker, self, "partial_fit", parameters, data, frame)
+        return scope.record(recorder, function, (self, *args), kwargs)
+
+    return partial_fit
+
+
+def _is_a_helper(estimator: object, frame: FrameType) -> bool:
+    """Whether the library fits, say, an encoder; but the KMeans of `k_means(X)` is the user's."""
+    return is_from_library(frame) and frame.f_globals["__name__"] != type(estimator).__module__
+
+
+class Fit(WholeCall):
+    """The run of a fit."""
+
+    fitted: training.Fitted | None = None
+
+    def begin(self) -> None:
+        """Begin the run, and expect the data of the last step."""
+        super().begin()
+        if self.recording.options.log_training_metrics and self.recording.run is not None:
+            self.fitted = training.expect(self.estimator, self.data)
+
+    def take_up(self) -> None:
+        """Begin the run, or go on with that of a warm start."""
+        streams.fits_another(self.estimator, whole=True)
+        warm = bool(state(learned.final(self.estimator)).get("warm_start"))
+        earlier = streams.find(self.estimator) if warm else None
+        recording = self.recording
+        exclusive = recording.options.exclusive
+        if earlier is not None and earlier.goes_on(self.tracker, exclusive=exclusive):
+            recording.go_on(earlier.run, ours=earlier.ours)
+            self.chapter = earlier.chapter
+            self.chapter.book.clock = earlier.fits
+            earlier.fits += 1
+            return
+        super().take_up()
+        if warm and recording.run is not None and self.chapter is not None:
+            run = streams.Training(recording.run, recording.ours, self.chapter, fits=1)
+            streams.remember(self.estimator, run)
+
+    def succeed(self, result: Any) -> None:
+        """Write down the results, and end the run."""
+        try:
+            super().succeed(result)
+        finally:
+            self._let_go()
+
+    def fail(self, error: BaseException) -> None:
+        """End the run."""
+        self._let_go()
+        super().fail(error)
+
+    def write(self, run: TrackedRun, result: Any) -> None:
+        """Write down what has been learned."""
+        estimator, recording, chapter = self.estimator, self.recording, self.chapter
+        if self.origin is not None:
+            recording.attempt("remember the model", _remember, estimator, self.origin)
+            if self.function == "fit_predict":
+                predictions.add(result, self.origin)
+        metrics = {"fit_time_s": self.seconds}
+        if self.fitted is not None:
+            what = "score the model on its training data"
+            metrics |= recording.attempt(what, training.scores, self.fitted) or {}
+        if chapter is not None:
+            _log_learned(recording, chapter, estimator, metrics)
+            if search.is_search(estimator):
+                what = "log the results of the search"
+                recording.attempt(what, search.log, estimator, recording, chapter)
+        recording.log_model(estimator, "sklearn")
+
+    def _let_go(self) -> None:
+        if self.fitted is not None:
+            training.forget(self.fitted)
+
+
+class PartialFit(Call):
+    """The first call of a loop of ``partial_fit``."""
+
+    stream: streams.Stream | None = None
+
+    def take_up(self) -> None:
+        """Begin the run."""
+        streams.fits_another(self.estimator, whole=False)
+        super().take_up()
+
+    def begin(self) -> None:
+        """Begin the run, and the training."""
+        super().begin()
+        if self.chapter is not None:
+            self.stream = streams.Stream(
+                self.estimator, self.recording, self.chapter, self.origin, _write_stream
+            )
+            self.recording.attempt("begin the training", streams.start, self.stream)
+
+    def succeed(self, result: Any) -> None:
+        """Count the first batch."""
+        if self.stream is not None:
+            self.stream.count(time.perf_counter() - self._start)
+            if self.origin is not None:
+                self.recording.attempt("remember the model", _remember, self.estimator, self.origin)
+
+    def fail(self, error: BaseException) -> None:
+        """End the run."""
+        if self.stream is not None:
+            self.stream.drop()
+        super().fail(error)
+
+
+def _write_stream(stream: streams.Stream) -> None:
+    recording, estimator = stream.recording, stream.estimator
+    _log_learned(recording, stream.chapter, estimator, {"fit_time_s": stream.seconds})
+    recording.log_model(estimator, "sklearn")
+
+
+def _stream(tracker: Tracker, estimator: object, frame: FrameType) -> streams.Stream | None:
+    """Return the stream that a call of ``partial_fit`` goes on with."""
+    stream = streams.find(estimator)
+    if not isinstance(stream, streams.Stream) or stream.is_broken:
+        return None
+    exclusive = stream.recording.options.exclusive
+    if not stream.goes_on(tracker, exclusive=exclusive) or not stream.is_of_this_cell():
+        return None
+    streams.fits_another(estimator, whole=False)
+    stream.estimator, stream.frame = estimator, frame
+    return stream
+
+
+def _log_learned(
+    recording: Recording, chapter: Chapter, estimator: Any, metrics: dict[str, float]
+) -> None:
+    """Log what a fitted estimator tells of itself."""
+    last = learned.final(estimator)
+    recording.attempt("log how the fit went", _log_numbers, chapter, last, metrics)
+    recording.attempt("log the curves", _log_curves, chapter, last)
+    recording.attempt("log the weights", _log_plots, chapter, last, estimator)
+
+
+def _log_numbers(chapter: Chapter, last: Any, metrics: dict[str, float]) -> None:
+    chapter.log_metrics(learned.numbers(last) | metrics)
+
+
+def _log_curves(chapter: Chapter, last: Any) -> None:
+    for key, values in learned.curves(last):
+        chapter.log_curve(key, values)
+
+
+def _log_plots(chapter: Chapter, last: Any, whole: Any) -> None:
+    for plot in learned.plots(last, whole):
+        chapter.log_plot(plot)
+
+
+def _remember(estimator: Any, origin: Origin) -> None:
+    for part in _parts(estimator):
+        predictions.add_estimator(part, origin)
+
+
+def _parts(estimator: Any) -> list[Any]:
+    """Return a fitted estimator and those fitted with it that users take out of it."""
+    parts, waiting = [estimator], [estimator]
+    while waiting:
+        for name, value in state(waiting.pop()).items():
+            steps = name == "steps" and isinstance(value, list)
+            held = [step for _, step in value] if steps else [value] if name.endswith("_") else []
+            new = [x for x in held if hasattr(x, "fit") and all(x is not part for part in parts)]
+            parts += new
+            waiting += new
+    return parts

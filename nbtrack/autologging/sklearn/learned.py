@@ -1,0 +1,189 @@
+"""What a fitted estimator says of itself, without being asked to compute: curves, weights."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from nbtrack.autologging.sklearn.calls import TABLE, is_scalar, state
+
+if TYPE_CHECKING:
+    from nbtrack.media import Plot
+
+# Attributes with one number for each iteration or stage.
+_CURVES = (
+    "loss_curve_",
+    "validation_scores_",
+    "train_score_",
+    "validation_score_",
+    "oob_improvement_",
+    "oob_scores_",
+    "estimator_errors_",
+    "lower_bounds_",
+)
+# Attributes with one number that tells how the fit went.
+_NUMBERS = (
+    "n_iter_",
+    "inertia_",
+    "lower_bound_",
+    "best_loss_",
+    "oob_score_",
+    "alpha_",
+    "reconstruction_err_",
+    "kl_divergence_",
+    "stress_",
+)
+_MAX_FEATURES = 200
+_MAX_TREES = 200
+_MAX_NAMED = 20_000
+
+
+def final(estimator: Any) -> Any:
+    """Return the estimator that predicts: the last step, the best candidate, the inner one."""
+    while True:
+        own = state(estimator)
+        steps = own.get("steps")
+        if isinstance(steps, list) and steps:
+            inner = steps[-1][-1]
+        else:
+            inner = own.get("best_estimator_", own.get("regressor_"))
+        if not hasattr(inner, "fit"):
+            return estimator
+        estimator = inner
+
+
+def curves(estimator: Any) -> Iterator[tuple[str, list[float]]]:
+    """Yield what the estimator has kept of each iteration, by its own name of it."""
+    for name in _CURVES:
+        values: Any = state(estimator).get(name)
+        if isinstance(values, list) or getattr(values, "ndim", 0) == 1:
+            numbers = [float(value) for value in values if is_scalar(value)]
+            if len(numbers) == len(values) > 0:
+                yield name.rstrip("_"), numbers
+
+
+def numbers(estimator: Any) -> dict[str, float]:
+    """Return what tells in one number how the fit went."""
+    found: dict[str, float] = {}
+    for name in _NUMBERS:
+        value: Any = state(estimator).get(name)
+        if getattr(value, "size", 0) == 1:
+            value = value.item()  # `n_iter_` has one for each class
+        if is_scalar(value):
+            found[name.rstrip("_")] = float(value)
+    return found
+
+
+def plots(estimator: Any, whole: Any) -> Iterator[Plot]:
+    """Yield the importances and coefficients of `estimator`, which may be a part of `whole`."""
+    import numpy as np
+
+    from nbtrack.media import Plot
+
+    importances = _importances(estimator)
+    if importances is not None and importances.size:
+        names = _feature_names(estimator, whole, importances.size)
+        best = np.argsort(-importances, kind="stable")[:_MAX_FEATURES]
+        columns = {
+            "feature": [names[i] for i in best],
+            "importance": importances[best].tolist(),
+        }
+        meta = {"features": importances.size}
+        yield Plot("feature_importance", "feature_importance", columns, meta)
+    coefficients = _coefficients(estimator)
+    if coefficients is not None and coefficients.size:
+        yield _coefficient_plot(estimator, whole, coefficients)
+
+
+def _coefficient_plot(estimator: Any, whole: Any, coefficients: Any) -> Plot:
+    """Return the largest coefficients; where there are several classes, each in a column."""
+    import numpy as np
+
+    from nbtrack.media import Plot
+
+    rows, features = coefficients.shape
+    names = _feature_names(estimator, whole, features)
+    size = np.abs(coefficients).max(axis=0)
+    best = np.argsort(-size, kind="stable")[: max(1, _MAX_FEATURES // rows)]
+    columns: dict[str, list[Any]] = {"feature": [names[i] for i in best]}
+    classes: Any = state(estimator).get("classes_")
+    named = classes is not None and len(classes) == rows
+    for row in range(min(rows, _MAX_FEATURES)):
+        label = "coefficient" if rows == 1 else f"{classes[row] if named else row}"
+        columns[label if label != "feature" else "feature (class)"] = coefficients[
+            row, best
+        ].tolist()
+    intercept = np.ravel(state(estimator).get("intercept_", 0.0))[:_MAX_FEATURES].tolist()
+    return Plot(
+        "coefficients", "coefficients", columns, {"features": features, "intercept": intercept}
+    )
+
+
+def _importances(estimator: Any) -> Any:
+    """Return the importances, where it takes no more than a few milliseconds; else None."""
+    import numpy as np
+
+    kind = type(estimator)
+    forest = getattr(sys.modules.get("sklearn.ensemble._forest"), "BaseForest", ())
+    if isinstance(estimator, forest) and _is_own(kind, "feature_importances_"):
+        # The property asks each tree through joblib, which takes ten times as long.
+        trees = [tree.tree_ for tree in estimator.estimators_]
+        trees = [tree for tree in trees[:: -(-len(trees) // _MAX_TREES)] if tree.node_count > 1]
+        if not trees:
+            return None
+        mean = np.mean([tree.compute_feature_importances() for tree in trees], axis=0)
+        return mean / (mean.sum() or 1.0)
+    if "feature_importances_" in state(estimator) or _is_own(kind, "feature_importances_"):
+        return np.ravel(estimator.feature_importances_)
+    return None
+
+
+def _is_own(kind: type, attribute: str) -> bool:
+    """Whether a property is the library's: one of the user's may do anything."""
+    owner = next((cls for cls in kind.__mro__ if attribute in vars(cls)), None)
+    return owner is not None and owner.__module__.startswith(("sklearn.", "imblearn."))
+
+
+def _coefficients(estimator: Any) -> Any:
+    import numpy as np
+
+    found = state(estimator).get("coef_")
+    if (
+        found is None
+        or getattr(found, "size", 0) == 0
+        or getattr(found, "ndim", 0) not in {1, TABLE}
+    ):
+        return None
+    if hasattr(found, "toarray"):
+        found = found.toarray()
+    array = np.atleast_2d(found)
+    return array if array.dtype.kind in "fiu" else None
+
+
+def _feature_names(estimator: Any, whole: Any, count: int) -> Any:
+    """Return the names of the features that `estimator` was fitted with."""
+    names = state(estimator).get("feature_names_in_")
+    if names is None and estimator is not whole and count <= _MAX_NAMED:
+        names = _names_from_steps(whole)
+    if names is not None and len(names) == count:
+        return [str(name) for name in names]
+    return [f"x{i}" for i in range(count)]
+
+
+def _names_from_steps(whole: Any) -> Any:
+    """Return what the steps before the last one of a pipeline say that they hand on."""
+    while (inner := state(whole).get("best_estimator_")) is not None:
+        whole = inner
+    steps = state(whole).get("steps")
+    if not isinstance(steps, list) or not steps[1:]:
+        return None
+    names = state(whole).get("feature_names_in_", getattr(steps[0][1], "feature_names_in_", None))
+    for _, step in steps[:-1]:
+        if step is None or isinstance(step, str):
+            continue
+        try:
+            names = step.get_feature_names_out(names)
+        except (AttributeError, ValueError):
+            return None  # a step that cannot name what it makes
+    return names

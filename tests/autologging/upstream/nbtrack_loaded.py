@@ -1,0 +1,52 @@
+"""A pytest plugin: runs somebody else's tests with nbtrack loaded, or without, and keeps outcomes.
+
+``NBTRACK_UPSTREAM_LOADED`` names a database that every fit is logged to; empty: nbtrack is not
+loaded. ``NBTRACK_UPSTREAM_OUTCOMES`` names the JSON file of outcomes by test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+OUTCOMES = Path(os.environ["NBTRACK_UPSTREAM_OUTCOMES"])
+DATABASE = os.environ.get("NBTRACK_UPSTREAM_LOADED", "")
+
+_outcomes: dict[str, str] = {}
+
+
+def pytest_configure(config: Any) -> None:
+    """Load nbtrack, so that the tests of scikit-learn count as a user's code."""
+    if not DATABASE:
+        return
+    import nbtrack
+    from nbtrack import autologging
+    from nbtrack.autologging import sklearn as implementation
+    from nbtrack.autologging.tracker import FluentTracker
+
+    nbtrack.set_tracking_uri(DATABASE)
+    from_library = implementation._from_library
+    implementation._from_library = lambda frame: (  # type: ignore[assignment]
+        from_library(frame) and ".tests." not in str(frame.f_globals.get("__name__"))
+    )
+    autologging.enable(FluentTracker())
+
+
+def pytest_runtest_logreport(report: Any) -> None:
+    """Keep the outcome of a test: the worst of its phases."""
+    if report.when == "call" or report.outcome != "passed":
+        expected = "xfail" if hasattr(report, "wasxfail") else ""
+        _outcomes[report.nodeid] = f"{expected} {report.outcome}".strip()
+
+
+def pytest_sessionfinish(session: Any) -> None:
+    """Write down the outcomes."""
+    runs = -1
+    if DATABASE:
+        import nbtrack
+
+        nbtrack.flush(60)
+        runs = int(nbtrack.sql("select count(*) as n from runs")["n"][0])
+    OUTCOMES.write_text(json.dumps({"outcomes": _outcomes, "runs": runs}))
