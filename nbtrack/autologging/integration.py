@@ -169,7 +169,9 @@ TABLE = (
         "scikit-learn",
         ("joblib",),
     ),
-    Integration("torch", "torch", "2.6", "3", ("torch",), "nbtrack.autologging.torch", "PyTorch"),
+    Integration(
+        "torch", "torch", "2.6", "3", ("torch",), "nbtrack.autologging.torch", "PyTorch loops"
+    ),
 )
 
 

@@ -190,11 +190,6 @@ class Recording:
             text = self.attempt("describe the error", format_error, error, caller)
             self._end("FAILED" if isinstance(error, Exception) else "KILLED", text)
 
-    def resume(self) -> None:
-        """Go on with the run, where it is ours: what it belongs to goes on."""
-        if self.run is not None and self.ours:
-            self.attempt("go on with the run", self.run.resume)
-
     def _end(self, status: str, error: str | None = None) -> None:
         if self.run is not None and self.ours:
             self.attempt("end the run", self.run.end, status, error)

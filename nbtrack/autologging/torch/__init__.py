@@ -49,8 +49,7 @@ def install(module: ModuleType, patches: Patches) -> None:
     """Listen to torch, which has just been imported. `patches` has no part in it."""
     taps = _Installed.taps = Taps()
     try:
-        backward = listeners.backward_listener(module.Tensor.backward)
-        taps.before(module.autograd.backward, backward)
+        taps.before(module.autograd.backward, listeners.on_backward)
         taps.before(vars(module.utils.data.DataLoader)["__iter__"], listeners.on_loader)
         grad_enabled, is_compiling = module.is_grad_enabled, module.compiler.is_compiling
         for name in _LOSSES:
@@ -61,7 +60,7 @@ def install(module: ModuleType, patches: Patches) -> None:
                 is_compiling,
             )
         register = sys.modules["torch.optim.optimizer"].register_optimizer_step_post_hook
-        _Installed.handle = register(listeners.step_listener(is_compiling))
+        _Installed.handle = register(listeners.step_listener(module.compiler.is_dynamo_compiling))
     except Exception:
         forget()
         raise
@@ -70,6 +69,7 @@ def install(module: ModuleType, patches: Patches) -> None:
 def forget() -> None:
     """Leave torch as it was, end the trainings that go on, and forget them."""
     registry.forget()
+    listeners.forget()
     if _Installed.taps is not None:
         _Installed.taps.restore()
         _Installed.taps = None

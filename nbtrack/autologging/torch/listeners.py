@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable
-from types import FrameType, FunctionType
+from types import CodeType, FrameType
 from typing import Any
 
 from nbtrack.autologging import scope
@@ -13,18 +13,32 @@ from nbtrack.autologging.integration import current_tracker
 from nbtrack.autologging.recording import describe, warn
 from nbtrack.autologging.torch import frames
 from nbtrack.autologging.torch.frames import user_frame
-from nbtrack.autologging.torch.registry import Here, first_step, go_on, locate, steppers, thread
-from nbtrack.autologging.torch.source import Site, site_of, sites
+from nbtrack.autologging.torch.registry import (
+    LIBRARY,
+    Here,
+    first_step,
+    go_on,
+    locate,
+    steppers,
+    thread,
+)
+from nbtrack.autologging.torch.source import Site, site_of
 from nbtrack.autologging.torch.values import number, torch
 
 _getframe = sys._getframe
+_CALLER = 3  # frames from a listener to ``loss.backward()``: the tap, Tensor.backward, the user's
 _MAX_LOSSES = 4096  # of backward passes that no step follows
 _LOOK_EVERY = 8  # backward passes between two looks at a function's variables, which cost 2 us
+
+_MAX_KNOWN = 1024
+
+# Names of losses by code and instruction; the code is kept, so that its id stays its own.
+_known: dict[tuple[int, int], tuple[str, CodeType]] = {}
 
 
 def _trouble(error: Exception) -> None:
     """Tell what went wrong: tracking never breaks the user's call."""
-    tracker = current_tracker()
+    tracker = current_tracker(LIBRARY)
     if tracker is not None:
         warn(tracker, f"nbtrack could not follow a training loop: {describe(error)}")
 
@@ -32,60 +46,54 @@ def _trouble(error: Exception) -> None:
 # --- losses -------------------------------------------------------------------------------------
 
 
-def backward_listener(method: FunctionType) -> Callable[[Any], None]:  # noqa: C901
-    """Return what notes the loss of a backward pass.
+def on_backward(tensors: Any) -> None:
+    """Note the loss of a backward pass.
 
-    Parameters
-    ----------
-    method
-        ``torch.Tensor.backward``, through which most of them come.
+    Every step of the user's comes by here, and finds the processor's caches full of torch: what is
+    called costs thrice what it costs alone. So losses that were seen before are all done here.
     """
-    expected = method.__code__
-
-    def on_backward(tensors: Any) -> None:
-        # Every step of the user's comes by here, and finds the processor's caches full of torch:
-        # each call that is made costs thrice what it costs alone.
-        __tracebackhide__ = True
+    __tracebackhide__ = True
+    try:
+        here = thread.here
         try:
-            here = thread.here
-            caller = _getframe(2)
-            frame = caller.f_back
-            if caller.f_code is not expected or frame is None:
-                _note(here, tensors)
-                return
-            found = sites.get((id(frame.f_code), frame.f_lasti))
-            if found is None or found[0].scalars:
-                _note(here, tensors)
-                return
-            training = here.training
-            if training is not None and (epochs := training.epochs) is not None:
-                if epochs.space is None:
-                    here.look_in -= 1
-                    if here.look_in < 0:
-                        training.look(frame)
-                        here.look_in = min(_LOOK_EVERY, training.steps_to_skip())
-                elif epochs.space.get(epochs.counter) is not epochs.current:
+            frame = _getframe(_CALLER)
+            name = _known[id(frame.f_code), frame.f_lasti][0]
+        except (KeyError, ValueError):
+            _note(here, tensors)
+            return
+        training = here.training
+        if training is not None and (epochs := training.epochs) is not None:
+            if epochs.space is None:
+                here.look_in -= 1
+                if here.look_in < 0:
                     training.look(frame)
-            try:
-                value = tensors.item() if tensors.is_cpu else number(tensors)
-            except RuntimeError:  # it has more than one number, or none that is there
-                value = None
-            if value is not None:
-                here.losses.append((found[0].name, value))
-        except Exception as error:  # noqa: BLE001
-            _trouble(error)
-
-    return on_backward
+                    here.look_in = min(_LOOK_EVERY, training.steps_to_skip())
+            elif epochs.space.get(epochs.counter) is not epochs.current:
+                training.look(frame)
+        try:
+            value = tensors.item() if tensors.is_cpu else number(tensors)
+        except RuntimeError:  # it has more than one number, or none that is there
+            return
+        if value is not None:
+            here.losses.append((name, value))
+    except Exception as error:  # noqa: BLE001
+        _trouble(error)
 
 
 def _note(here: Here, tensors: Any) -> None:
     """Note a loss that is seen for the first time, or is called through others, or is composed."""
-    frame = user_frame(_getframe(2))
+    caller = _getframe(_CALLER)  # Tensor.backward: we are one frame further in
+    frame = user_frame(caller)
     if frame is None:
         return
     if here.training is not None:
         here.training.look(frame)
     site = site_of(frame)
+    if not site.scalars and caller.f_back is frame:
+        # By Tensor.backward; `torch.autograd.backward` itself is called one frame further in.
+        if len(_known) >= _MAX_KNOWN:
+            _known.clear()
+        _known[id(frame.f_code), frame.f_lasti] = site.name, frame.f_code
     if isinstance(tensors, list | tuple):
         tensors = tensors[0] if len(tensors) == 1 else None
     found = _scalars(frame, site)
@@ -154,7 +162,7 @@ def step_listener(
     Parameters
     ----------
     is_compiling
-        ``torch.compiler.is_compiling``: what is traced is left alone.
+        ``torch.compiler.is_dynamo_compiling``: what is traced is left alone.
     """
 
     def on_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -164,8 +172,6 @@ def step_listener(
         here = thread.here
         losses = here.losses
         try:
-            if not scope.is_idle():
-                return
             stepper = steppers.get(id(optimizer)) or first_step(optimizer)
             if stepper is None:
                 return
@@ -188,3 +194,8 @@ def step_listener(
             here.losses.clear()
 
     return on_step
+
+
+def forget() -> None:
+    """Forget the user's code."""
+    _known.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 import threading
 import weakref
@@ -10,7 +11,7 @@ from itertools import takewhile
 from types import FrameType
 from typing import Any
 
-from nbtrack.autologging import tally
+from nbtrack.autologging import scope, tally
 from nbtrack.autologging.integration import Tracker, current_tracker
 from nbtrack.autologging.options import options
 from nbtrack.autologging.recording import Recording
@@ -54,7 +55,9 @@ thread = _Thread()
 
 def go_on(stepper: Stepper, optimizer: Any) -> Stepper | None:
     """Go on with a training; begin another one, if the user has another run by now."""
-    tracker, training = current_tracker(), stepper.training
+    tracker, training = current_tracker(LIBRARY), stepper.training
+    if not scope.is_idle():
+        return None
     active = None if tracker is None else tracker.active_run()
     if active is not training.run and (active is not None or training.is_users):
         _end([training], None)
@@ -69,8 +72,8 @@ def go_on(stepper: Stepper, optimizer: Any) -> Stepper | None:
 
 def first_step(optimizer: Any) -> Stepper | None:
     """Find or begin the training that the step of a new optimizer is a part of."""
-    tracker, here = current_tracker(), thread.here
-    if tracker is None or _is_left_out(optimizer):
+    tracker, here = current_tracker(LIBRARY), thread.here
+    if tracker is None or not scope.is_idle() or _is_left_out(optimizer):
         return None
     if not here.losses and (here.training is None or here.training.ended):
         return None
@@ -176,7 +179,7 @@ def _begin(tracker: Tracker, hint: str) -> Training | None:
     recording.begin(hint)
     if recording.run is None:
         return None
-    training = Training(recording, recording.run, recording.run is tracker.active_run())
+    training = Training(recording, recording.run)
     trainings.append(training)
     # After the run has begun: what ends at exit ends before what it is written with.
     atexit.unregister(_end_all)
@@ -292,3 +295,14 @@ def forget() -> None:
     thread.here = Here()
     frames.forget()
     source.forget()
+
+
+def _leave_to_parent() -> None:
+    """In the child of a fork: let go of the trainings, which are the parent's."""
+    steppers.clear()
+    trainings.clear()
+    thread.here = Here()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)

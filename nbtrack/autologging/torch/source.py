@@ -82,25 +82,25 @@ class Site:
 
 
 _NOWHERE = Site()
-sites: dict[tuple[int, int], tuple[Site, CodeType]] = {}
-"""Calls by code and instruction. The code is kept, so that its id stays its own."""
+# Calls by code and instruction; the code is kept, so that its id stays its own.
+_sites: dict[tuple[int, int], tuple[Site, CodeType]] = {}
 
 
 def site_of(frame: FrameType) -> Site:
     """Return the call that `frame` is making."""
     code = frame.f_code
     key = (id(code), frame.f_lasti)
-    found = sites.get(key)
+    found = _sites.get(key)
     if found is None:
-        if len(sites) >= _CACHE:
-            sites.clear()
-        found = sites[key] = (_find(frame), code)
+        if len(_sites) >= _CACHE:
+            _sites.clear()
+        found = _sites[key] = (_find(frame), code)
     return found[0]
 
 
 def forget() -> None:
     """Forget all sources."""
-    sites.clear()
+    _sites.clear()
     _tree.cache_clear()
 
 

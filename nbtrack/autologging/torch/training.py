@@ -9,6 +9,7 @@ from time import time_ns
 from types import FrameType
 from typing import Any
 
+from nbtrack.autologging import tally
 from nbtrack.autologging.integration import TrackedRun
 from nbtrack.autologging.recording import Recording
 from nbtrack.autologging.torch import models
@@ -74,14 +75,12 @@ class Training:
         Its run has begun.
     run
         That run.
-    is_users
-        Whether it is the user's own: then it is left when the user leaves it.
     """
 
-    def __init__(self, recording: Recording, run: TrackedRun, is_users: bool) -> None:
+    def __init__(self, recording: Recording, run: TrackedRun) -> None:
         self.recording = recording
         self.run = run
-        self.is_users = is_users
+        self.is_users = not recording.ours  # then it is left when the user leaves it
         self.thread = threading.get_ident()
         self.ended = False
         self.epochs: Epochs | None = None
@@ -341,7 +340,7 @@ class Training:
     def resume(self) -> None:
         """Go on with the run: its optimizer does."""
         self.ended = False
-        self.recording.resume()
+        self.recording.go_on(self.run, ours=self.recording.ours)
         self._began = self._steps(), now_ms()
 
     def end(self, error: BaseException | None = None) -> None:
@@ -371,7 +370,10 @@ class Training:
 
     def _keep(self, model: WatchedModel) -> None:
         state = model.state()
-        if not self.recording.options.log_models or not state:
+        if not state:
+            return
+        if not self.recording.options.log_models:
+            tally.skipped(self.recording.library, "model: log_models is off")
             return
         self._keep_state(model, state, model.path)
         if model.best is not None and self._best_at != self._steps():
@@ -391,6 +393,7 @@ class Training:
             return
         registered = self.recording.options.registered_model_name if path == model.path else None
         self.run.log_state(snapshot, path, registered_model_name=registered)
+        tally.logged(self.recording.library, "models")
 
     def _model_goes(self, model: WatchedModel) -> None:
         """Keep a model that the user has let go of while its training is not at its end."""
