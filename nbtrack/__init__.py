@@ -17,8 +17,14 @@ from nbtrack._lazy import attach
 from nbtrack._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from nbtrack.autologging.adopt import (
+        adopt,
+    )
     from nbtrack.autologging.api import (
         autolog,
+    )
+    from nbtrack.autologging.torch.watch import (
+        watch,
     )
     from nbtrack.errors import (
         NbtrackError,
@@ -113,6 +119,7 @@ _NAMES = {
     "MlflowClient": ".tracking.client",
     "NbtrackError": ".errors",
     "active_run": ".tracking.fluent",
+    "adopt": ".autologging.adopt",
     "autolog": ".autologging.api",
     "compare": ".widgets",
     "create_experiment": ".tracking.fluent_experiments",
@@ -164,10 +171,11 @@ _NAMES = {
     "sql": ".tracking.fluent_search",
     "start_run": ".tracking.fluent",
     "unload_ipython_extension": ".ipython.shell",
+    "watch": ".autologging.torch.watch",
     "write_report": ".report",
 }
 # MLflow's modules that are used by their names: nbtrack.artifacts.load_text(...).
-_MODULES = {"artifacts", "data", "entities", "exceptions", "sklearn"}
+_MODULES = {"artifacts", "data", "entities", "exceptions", "pytorch", "sklearn"}
 
 __all__ = [
     "ActiveRun",
@@ -176,6 +184,7 @@ __all__ = [
     "MlflowClient",
     "NbtrackError",
     "active_run",
+    "adopt",
     "autolog",
     "compare",
     "create_experiment",
@@ -227,6 +236,7 @@ __all__ = [
     "sql",
     "start_run",
     "unload_ipython_extension",
+    "watch",
     "write_report",
 ]
 

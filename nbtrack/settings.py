@@ -269,6 +269,20 @@ class Settings:
         _parse_bool,
         "Keep the source of executed cells, secrets redacted.",
     )
+    gradient_norm = Setting(
+        "gradient_norm",
+        "NBTRACK_GRADIENT_NORM",
+        False,
+        _parse_bool,
+        "Log the norm of all gradients at each step of a plain PyTorch loop.",
+    )
+    best_model_mb = Setting(
+        "best_model_mb",
+        "NBTRACK_BEST_MODEL_MB",
+        256,
+        _parse_size,
+        "Keep the best epoch's state of a PyTorch model up to so many megabytes, too; 0: none.",
+    )
     max_model_mb = Setting(
         "max_model_mb",
         "NBTRACK_MAX_MODEL_MB",

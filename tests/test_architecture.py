@@ -23,7 +23,7 @@ LAYERS = (
     ("registry", "transfer"),
     ("tracking",),
     ("autologging", "projects", "serving", "bundles", "datasource", "htmlview"),
-    ("widgets", "report", "server", "testing", "sklearn"),
+    ("widgets", "report", "server", "testing", "sklearn", "pytorch"),
     ("ipython", "cli", "__init__"),
     ("__main__",),
 )

@@ -13,6 +13,7 @@ import builtins
 import linecache
 import os
 import sysconfig
+import threading
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
@@ -27,6 +28,8 @@ _EARLIER_CELLS = 200
 _Position = tuple[int | None, int | None, int | None, int | None]
 # What is assigned: in which line, which expression, and whether it adds to what was there.
 _Table = dict[str, list[tuple[int, ast.expr, bool]]]
+# Python 3.11 counts the depth of the trees that all threads make as one, and takes offence.
+_parsing = threading.Lock()
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -71,8 +74,9 @@ def position(node: ast.expr) -> _Position:
 def parse(text: str) -> Source | None:
     """Parse `text`; None if it is no Python."""
     try:
-        return Source(text)
-    except (SyntaxError, ValueError, RecursionError):
+        with _parsing:
+            return Source(text)
+    except (SyntaxError, ValueError, RecursionError, SystemError):
         return None  # a cell in another language, or beyond the parser: there are no names
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -19,13 +20,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 from nbtrack.autologging import scope, tally
-from nbtrack.autologging.options import options
+from nbtrack.autologging.options import is_silent
 from nbtrack.autologging.patching import ImportWatcher, Patches
 from nbtrack.errors import InvalidParameterError
 
 if TYPE_CHECKING:
     from nbtrack.media import Plot
-    from nbtrack.models import Snapshot
+    from nbtrack.models import Interface, Snapshot
 
 
 class TrackedRun(Protocol):
@@ -59,10 +60,24 @@ class TrackedRun(Protocol):
     def log_input(self, data: object, name: str, context: str) -> None:
         """Describe data at once, without changing or iterating it, and keep no reference."""
 
-    def log_model(self, model: object, flavor: str) -> None:
-        """Keep the model as it is now."""
+    def log_model(
+        self,
+        model: object,
+        flavor: str,
+        artifact_path: str = "model",
+        *,
+        interface: Interface | None = None,
+        registered_model_name: str | None = None,
+    ) -> None:
+        """Keep the model as it is now, with what it takes and gives; register it, soon."""
 
-    def log_state(self, snapshot: Snapshot, artifact_path: str = "model") -> None:
+    def log_state(
+        self,
+        snapshot: Snapshot,
+        artifact_path: str = "model",
+        *,
+        registered_model_name: str | None = None,
+    ) -> None:
         """Keep a model that is bytes already; one with the same path takes its place."""
 
     def look_for_twin(self) -> None:
@@ -154,6 +169,9 @@ TABLE = (
         "scikit-learn",
         ("joblib",),
     ),
+    Integration(
+        "torch", "torch", "2.6", "3", ("torch",), "nbtrack.autologging.torch", "PyTorch loops"
+    ),
 )
 
 
@@ -175,9 +193,16 @@ def current_tracker(library: str | None = None) -> Tracker | None:
         Who asks: where its option ``silent`` is on, the tracker says nothing.
     """
     tracker = _State.tracker if scope.is_on() else None
-    if tracker is None or library is None or not options(library).silent:
+    if tracker is None or library is None or not is_silent(library):
         return tracker
     return _Silent(tracker)
+
+
+def _tell_fault(error: Exception) -> None:
+    with suppress(Exception):  # nobody is left to be told
+        if _State.tracker is not None:
+            kind = type(error).__name__
+            _State.tracker.warn(f"nbtrack could not record a call as a whole: {kind}: {error}")
 
 
 class _Silent:
@@ -240,6 +265,7 @@ def enable(tracker: Tracker, *names: str, loud: bool = True) -> None:
     rows = find(names) or list(TABLE)
     needed = find(name for row in rows for name in row.needs)
     _State.tracker = tracker
+    scope.on_fault[:] = [_tell_fault]
     scope.switch(True)
     _State.watcher.install()
     for row in dict.fromkeys([*needed, *rows]):
@@ -285,6 +311,11 @@ def status() -> dict[str, Status]:
     return {row.name: _status(row) for row in TABLE}
 
 
+def implementation(row: Integration) -> ModuleType:
+    """Return our module for a library."""
+    return import_module(row.implementation)
+
+
 def _status(row: Integration) -> Status:
     version = _version(row)
     if row.name not in _State.patches:
@@ -321,7 +352,7 @@ def _install(row: Integration, module: ModuleType) -> None:
         return
     patches = _State.patches[row.name]
     try:
-        import_module(row.implementation).install(module, patches)
+        implementation(row).install(module, patches)
     except Exception as error:  # noqa: BLE001  # the library works without us
         patches.restore()
         _State.failed[row.name] = (

@@ -112,6 +112,15 @@ def chosen(library: str) -> Options | None:
     return _chosen.get(library)
 
 
+def is_silent(library: str) -> bool:
+    """Return whether nothing is to be said of a library; cheaper than to ask for all options."""
+    return _without_settings(library).silent
+
+
+def _without_settings(library: str) -> Options:
+    return _chosen.get(library) or _chosen.get(_EVERYWHERE) or _DEFAULT
+
+
 def forget() -> None:
     """Let the defaults count again, everywhere."""
     _chosen.clear()
@@ -126,7 +135,7 @@ def options(library: str) -> Options:
     >>> options("sklearn").max_tuning_runs
     5
     """
-    found = _chosen.get(library) or _chosen.get(_EVERYWHERE) or _DEFAULT
+    found = _without_settings(library)
     models = found.log_models and settings.log_models
     datasets = found.log_datasets and settings.log_datasets
     if models is found.log_models and datasets is found.log_datasets:

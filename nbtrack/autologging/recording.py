@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import FrameType
-from typing import ParamSpec, TypeVar
+from types import FrameType, MappingProxyType
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from nbtrack.autologging import tally
+from nbtrack.autologging import interface, tally
 from nbtrack.autologging.integration import TrackedRun, Tracker
 from nbtrack.autologging.options import options
+
+if TYPE_CHECKING:
+    from nbtrack.models import Interface
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -95,10 +98,11 @@ class Recording:
         self.options = options(library)
         self.run: TrackedRun | None = None
         self._parent = parent
+        self._interface: Interface | None = None
         self.ours = False
 
-    def begin(self, name_hint: str) -> None:
-        """Take up the active run, or begin one."""
+    def begin(self, name_hint: str, tags: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Take up the active run, or begin one, and set `tags`."""
         if self._parent is None and not self.options.exclusive:
             self.run = self.attempt("look for an active run", self.tracker.active_run)
         if self.run is None:
@@ -107,11 +111,19 @@ class Recording:
             if self.run is not None:
                 self.ours = True
                 tally.logged(self.library, "runs")
-                tags = {"mlflow.autologging": self.library, **self.options.extra_tags}
-                self.attempt("set the tags", self.run.set_tags, tags)
+                tags = {"mlflow.autologging": self.library, **self.options.extra_tags, **tags}
+        if self.run is not None and tags:
+            self.attempt("set the tags", self.run.set_tags, tags)
 
     def log_input(self, data: object, name: str, context: str) -> None:
-        """Describe data, if the options have it so."""
+        """Describe data, if the options have it so; what is fitted tells of the model, too."""
+        chosen = self.options
+        signature, example = chosen.log_model_signatures, chosen.log_input_examples
+        if context == "train" and chosen.log_models and (signature or example):
+            what = "look at the first rows of the data"
+            self._interface = self.attempt(
+                what, interface.of_data, data, signature=signature, example=example
+            )
         if not self.options.log_datasets:
             tally.skipped(self.library, "data: log_datasets is off")
         elif self.run is not None:
@@ -122,8 +134,17 @@ class Recording:
         if not self.options.log_models:
             tally.skipped(self.library, "model: log_models is off")
         elif self.run is not None:
-            self.attempt("log the model", self.run.log_model, model, flavor)
-            tally.logged(self.library, "models")
+            self.attempt("log the model", self._log_model, self.run, model, flavor)
+
+    def _log_model(self, run: TrackedRun, model: object, flavor: str) -> None:
+        taken = self._interface
+        run.log_model(
+            model,
+            flavor,
+            interface=None if taken is None else interface.with_outputs(taken, model),
+            registered_model_name=self.options.registered_model_name,
+        )
+        tally.logged(self.library, "models")
 
     def notice(self, kind: str, text: str) -> None:
         """Tell people something about the run: a tag that its card shows."""

@@ -10,6 +10,10 @@ from typing import Any, Protocol
 _inside: ContextVar[bool] = ContextVar("nbtrack_inside", default=False)
 
 
+on_fault: list[Callable[[Exception], None]] = []
+"""Told of errors of recorders; may not raise."""
+
+
 class _Switch:
     """Whether this process records at all, and whether its children have been thought of."""
 
@@ -53,7 +57,7 @@ def is_inside() -> bool:
 
 
 class Recorder(Protocol):
-    """Told of one outermost call. Its own failures must not come out."""
+    """Told of one outermost call. An error of its own becomes a warning; see `on_fault`."""
 
     def begin(self) -> None:
         """Before the call."""
@@ -75,21 +79,31 @@ def record(
 
     An interrupt may come between any two lines here. Python raises it after a call has returned,
     so the first call of ``finally``, which ends the scope, always takes place. What the recorder
-    does with the result is no call of the user's either, so it has a scope of its own.
+    does with the result is no call of the user's either, so it has a scope of its own. Whatever
+    the recorder raises but an interrupt is not for the user: the call goes on without it.
     """
     __tracebackhide__ = True
     try:
         try:
             _inside.set(True)
-            recorder.begin()
+            _guarded(recorder.begin)
             result = function(*args, **kwargs)
         finally:
             _inside.set(False)
     except BaseException as error:
-        absorb(recorder.fail, (error,), {})
+        absorb(_guarded, (recorder.fail, error), {})
         raise
-    absorb(recorder.succeed, (result,), {})
+    absorb(_guarded, (recorder.succeed, result), {})
     return result
+
+
+def _guarded(function: Callable[..., None], *args: Any) -> None:
+    """Call a function of a recorder so that no error of ours reaches the user's call."""
+    try:
+        function(*args)
+    except Exception as error:  # noqa: BLE001  # the user's call does not break
+        for tell in on_fault:
+            tell(error)
 
 
 def absorb(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

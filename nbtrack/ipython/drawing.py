@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nbtrack.tracking import ActiveRun
 
 _ROWS, _METRICS, _PARAMS = 12, 4, 4
+_NOTICE = 300  # characters of a notice
 _SHORT = 40  # characters of a param that fit a column
 _HIDDEN_METRICS = {"fit_time_s"}  # it is in the column of durations
 
@@ -35,7 +36,8 @@ def card_html(runs: Sequence[ActiveRun]) -> str:
     ]
     table = htmlview.runs_table(rows, metric_keys=metrics, param_keys=params)
     failed = "".join(_error(run) for run in shown if run.error)
-    return htmlview.panel(_title(len(runs)), table + failed, footer=_footer(runs, shown))
+    told = "".join(htmlview.message(line) for line in _notices(shown))
+    return htmlview.panel(_title(len(runs)), table + failed + told, footer=_footer(runs, shown))
 
 
 def _title(count: int) -> str:
@@ -79,6 +81,19 @@ def _first(keys: dict[str, None], count: int) -> list[str]:
     return [key for key in keys if key not in _HIDDEN_METRICS][:count]
 
 
+def _notices(runs: Sequence[ActiveRun]) -> list[str]:
+    """Return what is to be told of some runs, each with the run's name."""
+    notices = [
+        f"{run.run_name}: {htmlview.clip(text, _NOTICE)}"
+        for run in runs
+        for key, text in sorted(run.tags.items())
+        if key.startswith("nbtrack.notice.")
+    ]
+    if (more := len(notices) - _ROWS) > 0:
+        notices[_ROWS:] = [f"and {htmlview.format_count(more, 'notice')} more"]
+    return notices
+
+
 def _error(run: ActiveRun) -> str:
     last = (run.error or "").strip().splitlines()[-1:]
     return htmlview.message(f"{run.run_name}: {htmlview.clip(last[0], 300) if last else ''}")
@@ -96,4 +111,4 @@ def card_text(runs: Sequence[ActiveRun]) -> str:
         took = htmlview.format_duration(run.duration_ms)
         words = ["nbtrack:", run.run_name, f"({what})", str(run.status).lower(), took, metrics]
         lines.append(" ".join(word for word in words if word))
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"nbtrack: {line}" for line in _notices(runs[-_ROWS:]))])

@@ -85,6 +85,10 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument("--title", help="heading of the report")
     report.set_defaults(function=_report)
 
+    adopt = commands.add_parser("adopt", help="make a run from a model that was fitted before")
+    adopt.add_argument("model", metavar="MODEL", help="name of the variable")
+    adopt.set_defaults(function=_adopt)
+
     on = commands.add_parser("on", help="track libraries again")
     on.add_argument("libraries", nargs="*", metavar="LIBRARY", help="default: all")
     on.set_defaults(function=_on)
@@ -109,6 +113,7 @@ class NbtrackMagics(Magics):
             raise UsageError(f"%%nbtrack {line}: a whole cell can only be %%nbtrack off.")
         try:
             arguments = build_parser().parse_args(_split(line))
+            arguments.names = self.shell.user_ns if self.shell is not None else {}
             function: Callable[[argparse.Namespace], Any] | None
             function = getattr(arguments, "function", None)
             if function is None:
@@ -207,6 +212,20 @@ def _report(arguments: argparse.Namespace) -> Shown:
     path = write_report(arguments.path or DEFAULT_PATH, title=arguments.title)
     size = htmlview.format_size(path.stat().st_size)
     text = f"The report is in {path} ({size}); it opens by double click, without a network."
+    return Shown(htmlview.message(text), text)
+
+
+def _adopt(arguments: argparse.Namespace) -> Shown:
+    from nbtrack import htmlview
+    from nbtrack.autologging.adopt import adopt
+
+    names = arguments.names
+    if arguments.model not in names:
+        raise InvalidParameterError(
+            f"There is no variable {arguments.model!r}.", hint="Use: %nbtrack adopt MODEL"
+        )
+    run = adopt(names[arguments.model])
+    text = f"{arguments.model} is the run {run.run_name} ({run.run_id[:8]}) from now on."
     return Shown(htmlview.message(text), text)
 
 

@@ -51,11 +51,12 @@ class Plot:
 
     def encode(self) -> bytes:
         """Return the content of its file. NaN is null, infinities are texts: JSON has neither."""
-        content = {"kind": self.kind, "columns": plain(self.columns), "meta": plain(self.meta)}
+        content = {"kind": self.kind, "columns": dict(self.columns), "meta": dict(self.meta)}
         try:
-            text = json.dumps(content, separators=(",", ":"), allow_nan=False)
-        except ValueError:
-            text = json.dumps(_finite(content), separators=(",", ":"))
+            # Mostly these are plain lists, which JSON takes at once; what is not becomes so.
+            text = json.dumps(content, separators=(",", ":"), allow_nan=False, default=plain)
+        except (TypeError, ValueError):
+            text = json.dumps(_finite(plain(content)), separators=(",", ":"))
         return text.encode()
 
 

@@ -23,6 +23,11 @@ def describe(snapshot: Snapshot, *, run_id: str, artifact_path: str, model_id: s
         "python_version": platform.python_version(),
         **snapshot.pyfunc,
     }
+    told: dict[str, Any] = {}
+    if snapshot.example is not None:
+        told["saved_input_example_info"] = dict(snapshot.example)
+    if snapshot.signature is not None:
+        told["signature"] = {"inputs": None, "outputs": None, "params": None, **snapshot.signature}
     return _dump(
         {
             "artifact_path": artifact_path,
@@ -33,6 +38,7 @@ def describe(snapshot: Snapshot, *, run_id: str, artifact_path: str, model_id: s
             "model_size_bytes": snapshot.size_bytes,
             "model_uuid": model_id,
             "run_id": run_id,
+            **told,
             "utc_time_created": now.strftime("%Y-%m-%d %H:%M:%S.%f"),
         }
     )

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nbtrack.autologging import TrackedRun
     from nbtrack.media import Plot
-    from nbtrack.models import Snapshot
+    from nbtrack.models import Interface, Snapshot
 
 
 class FakeRun:
@@ -56,6 +56,8 @@ class FakeRun:
         self.tags: dict[str, str] = {}
         self.inputs: list[tuple[str, str, str]] = []  # name, context, type
         self.models: list[tuple[str, str, bytes]] = []  # class, flavor, pickle
+        self.interfaces: dict[str, Interface | None] = {}
+        self.registered: dict[str, str | None] = {}
         self.states: dict[str, Snapshot] = {}
         self.plots: dict[str, dict[str, Any]] = {}
         self.status: str | None = None
@@ -108,16 +110,33 @@ class FakeRun:
         self._fail("log_input")
         self.inputs.append((name, context, type(data).__name__))
 
-    def log_model(self, model: object, flavor: str) -> None:
-        """Keep class, flavor and pickle."""
+    def log_model(
+        self,
+        model: object,
+        flavor: str,
+        artifact_path: str = "model",
+        *,
+        interface: Interface | None = None,
+        registered_model_name: str | None = None,
+    ) -> None:
+        """Keep class, flavor and pickle, and by path what it takes and is registered as."""
         import cloudpickle
 
         self._fail("log_model")
+        self.interfaces[artifact_path] = interface
+        self.registered[artifact_path] = registered_model_name
         self.models.append((type(model).__name__, flavor, cloudpickle.dumps(model)))
 
-    def log_state(self, snapshot: Snapshot, artifact_path: str = "model") -> None:
+    def log_state(
+        self,
+        snapshot: Snapshot,
+        artifact_path: str = "model",
+        *,
+        registered_model_name: str | None = None,
+    ) -> None:
         """Keep the snapshot, by path."""
         self._fail("log_state")
+        self.registered[artifact_path] = registered_model_name
         self.states[artifact_path] = snapshot
 
     def look_for_twin(self) -> None:

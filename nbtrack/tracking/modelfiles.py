@@ -41,7 +41,8 @@ class ModelFiles(Loggable):
     def pack(self) -> Fields:
         """Return the packed form."""
         s = self.snapshot
-        rest: list[Any] = [dict(s.native), dict(s.pyfunc), list(s.requirements)]
+        told = [None if part is None else dict(part) for part in (s.signature, s.example)]
+        rest: list[Any] = [dict(s.native), dict(s.pyfunc), list(s.requirements), *told]
         return [
             [s.flavor, s.model_class, list(s.files), *rest],
             self.run_id,
@@ -54,9 +55,9 @@ class ModelFiles(Loggable):
     def unpack(cls, fields: Fields, blobs: Sequence[bytes]) -> Self:
         """Return the record that was packed."""
         described, run_id, artifact_path, model_id, token = fields
-        flavor, model_class, names, native, pyfunc, requirements = described
+        flavor, model_class, names, native, pyfunc, requirements, *told = described
         files = dict(zip(names, blobs, strict=True))
-        snapshot = Snapshot(flavor, model_class, files, native, pyfunc, tuple(requirements))
+        snapshot = Snapshot(flavor, model_class, files, native, pyfunc, tuple(requirements), *told)
         is_own = secrets.compare_digest(str(token).encode(), _HERE.encode())
         return cls(snapshot, run_id, artifact_path, model_id, is_own)
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from nbtrack.errors import InvalidParameterError
-from nbtrack.models import Snapshot, take_snapshot
+from nbtrack.models import Interface, Snapshot, take_snapshot
 from nbtrack.models.flavors import ModelTooLargeError
 from nbtrack.settings import settings
-from nbtrack.tracking import events, notices, twins
+from nbtrack.tracking import events, later, notices, twins
 from nbtrack.tracking.modelfiles import ModelFiles
 from nbtrack.tracking.names import new_id
 from nbtrack.tracking.runfiles import RunFiles
@@ -286,11 +287,27 @@ class ActiveRun(RunLife, RunFiles):
         """Have it told if an earlier run of the experiment has the same data, params and code."""
         twins.look(self)
 
-    def log_model(self, model: object, flavor: str, artifact_path: str = MODEL_PATH) -> None:
+    def log_model(
+        self,
+        model: object,
+        flavor: str,
+        artifact_path: str = MODEL_PATH,
+        *,
+        interface: Interface | None = None,
+        registered_model_name: str | None = None,
+    ) -> None:
         """Keep a model as it is now. Packing and storing it happen in the writer's thread.
 
         Does nothing where the setting ``log_models`` is off. A model above ``max_model_mb`` is
         left out with a notice.
+
+        Parameters
+        ----------
+        interface
+            What the model takes and gives, and an example of it.
+        registered_model_name
+            The model becomes the next version of this registered model, soon: nothing is waited
+            for.
 
         Raises
         ------
@@ -306,10 +323,24 @@ class ActiveRun(RunLife, RunFiles):
                 f"The model of run {self.run_name} is left out: {error}", cause="model too large"
             )
             return
-        self.log_state(snapshot, artifact_path)
+        if interface is not None:
+            snapshot = interface.added_to(snapshot)
+        self.log_state(snapshot, artifact_path, registered_model_name=registered_model_name)
 
-    def log_state(self, snapshot: Snapshot, artifact_path: str = MODEL_PATH) -> None:
-        """Keep a model that is bytes already; one with the same path takes its place."""
+    def log_state(
+        self,
+        snapshot: Snapshot,
+        artifact_path: str = MODEL_PATH,
+        *,
+        registered_model_name: str | None = None,
+    ) -> None:
+        """Keep a model that is bytes already; one with the same path takes its place.
+
+        Parameters
+        ----------
+        registered_model_name
+            As of `log_model`.
+        """
         model_id = new_id()
         self._workspace.keep_model(ModelFiles(snapshot, self.run_id, artifact_path, model_id))
         self._workspace.store.log_model(
@@ -324,3 +355,12 @@ class ActiveRun(RunLife, RunFiles):
             )
         )
         self._changed()
+        if registered_model_name is not None:
+            register = partial(
+                self._workspace.registry.register,
+                registered_model_name,
+                run_id=self.run_id,
+                artifact_path=artifact_path,
+                user_id=self.user_id,
+            )
+            later.do(f"register the model as {registered_model_name!r}", register)

@@ -43,6 +43,30 @@ def test_success():
     assert scope.is_idle()
 
 
+@pytest.mark.parametrize("place", ["begin", "succeed", "fail"])
+def test_a_broken_recorder_does_not_reach_the_user(place, monkeypatch):
+    class Broken(Recorder):
+        def _event(self, name, *values):
+            if name == place:
+                raise TypeError(place)
+
+    told, error = [], ValueError("mine")
+    monkeypatch.setattr(scope, "on_fault", [told.append])
+
+    def call(fails):
+        if fails:
+            raise error
+        return "result"
+
+    assert scope.record(Broken(), call, (False,), {}) == "result"
+    with pytest.raises(ValueError, match="mine") as caught:
+        scope.record(Broken(), call, (True,), {})
+    assert caught.value is error
+    assert error.__context__ is None
+    assert [str(fault) for fault in told] == [place] * (2 if place == "begin" else 1)
+    assert scope.is_idle()
+
+
 def test_failure_is_the_same_object():
     recorder, error = Recorder(), ValueError("mine")
 

@@ -201,7 +201,7 @@ def test_what_cannot_be_pickled_is_told_to_the_caller(client: Client) -> None:
 def test_an_unknown_flavor() -> None:
     with pytest.raises(NotFoundError, match="There is no model flavor 'os'") as caught:
         get_flavor("os")
-    assert caught.value.hint == "There is: sklearn."
+    assert caught.value.hint == "There are: sklearn, torch."
 
 
 # -- trust

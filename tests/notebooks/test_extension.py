@@ -239,6 +239,17 @@ def test_the_commands(run: Run, tmp_path: Path) -> None:
     assert "compare" in texts(notebook.cells[12])
 
 
+def test_notices_stand_on_the_card(run: Run) -> None:
+    score = "model.score(X_train, y_train)"
+    notebook = run(["%load_ext nbtrack", DATA, FIT, score, FIT])
+    (card,) = html(notebook.cells[2])
+    assert "Computed on the data that was fitted: Pipeline_score_X_train." in card
+    # The second one is told of when the writer and the reader have met, which may be after it.
+    notebook = run(["%load_ext nbtrack", DATA, f"{FIT}\nimport time\ntime.sleep(2)"] * 2)
+    (card,) = html(notebook.cells[5])
+    assert "Same data, params and code as run" in card
+
+
 def test_off_and_on(run: Run, tmp_path: Path) -> None:
     notebook = run(
         [

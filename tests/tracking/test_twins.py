@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nbtrack.provenance import cells
-from nbtrack.tracking import ActiveRun, Client, twins
+from nbtrack.tracking import ActiveRun, Client, later, twins
 
 DATA = np.arange(6.0)
 
@@ -20,7 +19,7 @@ DATA = np.arange(6.0)
 def _cell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cells, "executions", [])
     monkeypatch.setattr(twins, "executions", cells.executions)
-    monkeypatch.setattr(twins, "_experiments", {})
+    monkeypatch.setattr(twins, "_first", {})
 
 
 def make(
@@ -41,21 +40,18 @@ def make(
     return run
 
 
-def notice(run: ActiveRun, *, expected: bool) -> str | None:
-    for _ in range(300 if expected else 20):
-        if found := run.tags.get(twins.NOTICE):
-            return found
-        time.sleep(0.01)
-    return None
+def notice(run: ActiveRun) -> str | None:
+    later.wait()
+    return run.tags.get(twins.NOTICE)
 
 
 def test_the_same_again(client: Client) -> None:
     first, second, third = make(client), make(client), make(client)
     for run in (second, third):
-        assert notice(run, expected=True) == (
+        assert notice(run) == (
             f"Same data, params and code as run {first.run_name} ({first.run_id[:8]})."
         )
-    assert notice(first, expected=False) is None
+    assert notice(first) is None
     assert client.get_run(third.run_id).data.tags[twins.NOTICE] == third.tags[twins.NOTICE]
 
 
@@ -68,7 +64,7 @@ def test_what_differs(client: Client) -> None:
         make(client, experiment="other"),
     ]
     client.flush()
-    assert [notice(run, expected=False) for run in (first, *runs)] == [None] * 5
+    assert [notice(run) for run in (first, *runs)] == [None] * 5
 
 
 def test_what_cannot_be_known(client: Client) -> None:
@@ -76,19 +72,19 @@ def test_what_cannot_be_known(client: Client) -> None:
         for _ in range(2):
             run = make(client, **unknown)  # type: ignore[arg-type]
             assert twins.IDENTITY not in run.tags
-            assert notice(run, expected=False) is None
+            assert notice(run) is None
 
 
 def test_a_run_of_an_earlier_process(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     first = make(client)
     client.flush()
-    monkeypatch.setattr(twins, "_experiments", {})
+    monkeypatch.setattr(twins, "_first", {})
     second = make(client)
-    assert first.run_name in (notice(second, expected=True) or "")
+    assert first.run_name in (notice(second) or "")
     client.delete_run(first.run_id)
     client.delete_run(second.run_id)
-    monkeypatch.setattr(twins, "_experiments", {})
-    assert notice(make(client), expected=False) is None
+    monkeypatch.setattr(twins, "_first", {})
+    assert notice(make(client)) is None
 
 
 SCRIPT = """

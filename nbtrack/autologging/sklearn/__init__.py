@@ -16,8 +16,11 @@ from nbtrack.autologging.patching import Patches, Wrap
 from nbtrack.autologging.predictions import PREDICTING_METHODS
 from nbtrack.autologging.recording import attempt
 from nbtrack.autologging.sklearn import evaluation, fits, selection, streams
+from nbtrack.autologging.sklearn.adoption import adopt
 from nbtrack.autologging.sklearn.calls import predictions
 from nbtrack.provenance import cells
+
+__all__ = ["adopt", "forget", "install"]
 
 
 def forget() -> None:

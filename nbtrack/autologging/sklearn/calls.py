@@ -47,6 +47,21 @@ def state(value: object) -> dict[str, Any]:
     return getattr(value, "__dict__", {})
 
 
+def steps_of(estimator: object) -> list[Any]:
+    """Return the estimators that a pipeline holds; somebody's own may hold them without names."""
+    steps: Any = state(estimator).get("steps")
+    if not isinstance(steps, list):
+        return []
+    return [step[-1] if isinstance(step, tuple) and step else step for step in steps]
+
+
+def estimator_tags(estimator: object) -> dict[str, str]:
+    """Return the tags that say what was fitted, as MLflow has them."""
+    kind = type(estimator)
+    class_name = f"{kind.__module__}.{kind.__qualname__}"
+    return {"estimator_name": kind.__name__, "estimator_class": class_name}
+
+
 @dataclass(eq=False)
 class Call(ABC):
     """One outermost call, as a `scope.Recorder`: how it becomes a run."""
@@ -70,7 +85,6 @@ class Call(ABC):
         recording = self.recording
         self.take_up()
         if recording.run is not None:
-            recording.attempt("set the tags", self._set_tags, recording.run)
             recording.attempt("log the parameters", self._log_params, recording.run)
             self.origin = Origin(predictions.book(recording.run), None)
             recording.attempt("name the data", self._log_inputs, self.origin.book)
@@ -86,7 +100,7 @@ class Call(ABC):
 
     def take_up(self) -> None:
         """Begin the run."""
-        self.recording.begin(self.name_hint())
+        self.recording.begin(self.name_hint(), estimator_tags(self.estimator))
         if self.recording.run is not None:
             self.chapter = predictions.book(self.recording.run).chapter(
                 type(self.estimator).__name__
@@ -104,11 +118,6 @@ class Call(ABC):
         """Log the next point of each metric, by the names that are left for it."""
         if self.chapter is not None:
             self.chapter.log_metrics(metrics)
-
-    def _set_tags(self, run: TrackedRun) -> None:
-        kind = type(self.estimator)
-        class_name = f"{kind.__module__}.{kind.__qualname__}"
-        run.set_tags({"estimator_name": kind.__name__, "estimator_class": class_name})
 
     def _log_params(self, run: TrackedRun) -> None:
         params = self.params()

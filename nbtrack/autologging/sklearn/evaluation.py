@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType, FunctionType
 from typing import Any
 
-from nbtrack.autologging import leakage, scope
+from nbtrack.autologging import leakage, scope, tally
 from nbtrack.autologging.callsite import CallSite
 from nbtrack.autologging.integration import Tracker, current_tracker
 from nbtrack.autologging.options import options
@@ -28,7 +28,7 @@ def wrap_predict(name: str, function: FunctionType) -> Callable[..., Any]:
 
     def predict(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        tracker, frame = current_tracker(), sys._getframe(1)
+        tracker, frame = current_tracker(LIBRARY), sys._getframe(1)
         origin = _origin(tracker, self, frame)
         if tracker is None or origin is None:
             return function(self, *args, **kwargs)
@@ -59,7 +59,7 @@ def wrap_score(function: FunctionType) -> Callable[..., Any]:
 
     def score(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        tracker, frame = current_tracker(), sys._getframe(1)
+        tracker, frame = current_tracker(LIBRARY), sys._getframe(1)
         origin = _origin(tracker, self, frame)
         if tracker is None or origin is None:
             return function(self, *args, **kwargs)
@@ -81,6 +81,7 @@ def _log_score(name: str, result: Any, origin: Origin, data: object, frame: Fram
 
 def _log(name: str, result: Any, origin: Origin, site: CallSite) -> None:
     key = origin.book.log(name, origin.dataset, site.text, float(result))
+    tally.logged(LIBRARY, "metrics after a fit")
     if not options(LIBRARY).silent:
         leakage.check(origin.book.run, key, origin.fitted, origin.data, origin.dataset)
 
@@ -92,8 +93,8 @@ def wrap_metric(function: FunctionType) -> Callable[..., Any]:
 
     def metric(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        tracker = current_tracker()
-        if tracker is None or not scope.is_idle():
+        tracker = current_tracker(LIBRARY) if scope.is_idle() else None
+        if tracker is None:
             return function(*args, **kwargs)
         result = scope.absorb(function, args, kwargs)  # some fit an encoder of their own
         frame = sys._getframe(CALLER)
@@ -119,6 +120,7 @@ def _log_metric(
     site = CallSite(frame, name)
     origin = predictions.find(args, kwargs, site)
     if origin is None:
+        tally.skipped(LIBRARY, "metric of no known prediction")
         return
     if is_scalar(result):
         _log(name, result, origin, site)

@@ -8,19 +8,21 @@ from collections.abc import Callable
 from types import FrameType, FunctionType
 from typing import Any
 
-from nbtrack.autologging import scope
+from nbtrack.autologging import scope, tally
 from nbtrack.autologging.book import Chapter
 from nbtrack.autologging.integration import TrackedRun, Tracker, current_tracker
 from nbtrack.autologging.predictions import Origin
 from nbtrack.autologging.recording import Recording, attempt
 from nbtrack.autologging.sklearn import learned, search, streams, training
 from nbtrack.autologging.sklearn.calls import (
+    LIBRARY,
     Call,
     WholeCall,
     is_from_library,
     positional,
     predictions,
     state,
+    steps_of,
 )
 
 METHODS = ("fit", "fit_transform", "fit_predict")
@@ -32,13 +34,18 @@ def wrap_fit(name: str, function: FunctionType) -> Callable[..., Any]:
 
     def fit(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        tracker = current_tracker()
-        if tracker is None or not scope.is_idle() or not hasattr(type(self), "get_params"):
+        if not scope.is_idle():
             if training.waiting and (fitted := training.waiting.get(id(self))) is not None:
                 fitted.data = dict(zip(parameters, args, strict=False)) | kwargs
+            if scope.is_inside():
+                tally.skipped(LIBRARY, "inner fit")
+            return function(self, *args, **kwargs)
+        tracker = current_tracker(LIBRARY)
+        if tracker is None or not hasattr(type(self), "get_params"):
             return function(self, *args, **kwargs)
         frame = sys._getframe(1)
         if _is_a_helper(self, frame):
+            tally.skipped(LIBRARY, "fit by the library itself")
             return scope.absorb(function, (self, *args), kwargs)
         data = dict(zip(parameters, args, strict=False)) | kwargs
         recorder = Fit(tracker, self, name, parameters, data, frame)
@@ -53,8 +60,8 @@ def wrap_partial_fit(function: FunctionType) -> Callable[..., Any]:
 
     def partial_fit(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        tracker = current_tracker()
-        if tracker is None or not scope.is_idle() or not hasattr(type(self), "get_params"):
+        tracker = current_tracker(LIBRARY) if scope.is_idle() else None
+        if tracker is None or not hasattr(type(self), "get_params"):
             return function(self, *args, **kwargs)
         frame = sys._getframe(1)
         if _is_a_helper(self, frame):
@@ -88,18 +95,17 @@ class Fit(WholeCall):
     def take_up(self) -> None:
         """Begin the run, or go on with that of a warm start."""
         streams.fits_another(self.estimator, whole=True)
-        warm = bool(state(learned.final(self.estimator)).get("warm_start"))
-        earlier = streams.find(self.estimator) if warm else None
         recording = self.recording
-        exclusive = recording.options.exclusive
-        if earlier is not None and earlier.goes_on(self.tracker, exclusive=exclusive):
+        what = "go on with the training"
+        earlier = recording.attempt(what, _earlier, self.tracker, self.estimator, recording)
+        if earlier is not None:
             recording.go_on(earlier.run, ours=earlier.ours)
             self.chapter = earlier.chapter
             self.chapter.book.clock = earlier.fits
             earlier.fits += 1
             return
         super().take_up()
-        if warm and recording.run is not None and self.chapter is not None:
+        if recording.run is not None and self.chapter is not None and _is_warm(self.estimator):
             run = streams.Training(recording.run, recording.ours, self.chapter, fits=1)
             streams.remember(self.estimator, run)
 
@@ -119,15 +125,18 @@ class Fit(WholeCall):
         """Write down what has been learned."""
         estimator, recording, chapter = self.estimator, self.recording, self.chapter
         if self.origin is not None:
-            recording.attempt("remember the model", _remember, estimator, self.origin)
+            recording.attempt("remember the model", remember, estimator, self.origin)
             if self.function == "fit_predict":
                 predictions.add(result, self.origin)
         metrics = {"fit_time_s": self.seconds}
         if self.fitted is not None:
             what = "score the model on its training data"
-            metrics |= recording.attempt(what, training.scores, self.fitted) or {}
+            scores = recording.attempt(what, training.scores, self.fitted) or {}
+            if not scores:
+                tally.skipped(LIBRARY, "training scores: not of this kind or size of model")
+            metrics |= scores
         if chapter is not None:
-            _log_learned(recording, chapter, estimator, metrics)
+            log_learned(recording, chapter, estimator, metrics)
             if search.is_search(estimator):
                 what = "log the results of the search"
                 recording.attempt(what, search.log, estimator, recording, chapter)
@@ -153,7 +162,7 @@ class PartialFit(Call):
         super().begin()
         if self.chapter is not None:
             self.stream = streams.Stream(
-                self.estimator, self.recording, self.chapter, self.origin, _write_stream
+                self.estimator, self.recording, self.chapter, _write_stream
             )
             self.recording.attempt("begin the training", streams.start, self.stream)
 
@@ -162,18 +171,35 @@ class PartialFit(Call):
         if self.stream is not None:
             self.stream.count(time.perf_counter() - self._start)
             if self.origin is not None:
-                self.recording.attempt("remember the model", _remember, self.estimator, self.origin)
+                self.recording.attempt("remember the model", remember, self.estimator, self.origin)
 
     def fail(self, error: BaseException) -> None:
         """End the run."""
         if self.stream is not None:
-            self.stream.drop()
-        super().fail(error)
+            self.stream.frame = self.frame
+            self.stream.fail(error)
+        else:
+            super().fail(error)
+
+
+def _is_warm(estimator: object) -> bool:
+    """Whether the next fit goes on from this one; the candidates of a search begin anew."""
+    last = learned.final(estimator)
+    return bool(state(last).get("warm_start")) and not search.is_search(estimator)
+
+
+def _earlier(tracker: Tracker, estimator: object, recording: Recording) -> streams.Training | None:
+    """Return the training that a fit goes on with."""
+    known = streams.find(estimator) if _is_warm(estimator) else None
+    exclusive = recording.options.exclusive
+    if known is None or not known.goes_on(tracker, exclusive=exclusive):
+        return None
+    return known
 
 
 def _write_stream(stream: streams.Stream) -> None:
     recording, estimator = stream.recording, stream.estimator
-    _log_learned(recording, stream.chapter, estimator, {"fit_time_s": stream.seconds})
+    log_learned(recording, stream.chapter, estimator, {"fit_time_s": stream.seconds})
     recording.log_model(estimator, "sklearn")
 
 
@@ -190,7 +216,7 @@ def _stream(tracker: Tracker, estimator: object, frame: FrameType) -> streams.St
     return stream
 
 
-def _log_learned(
+def log_learned(
     recording: Recording, chapter: Chapter, estimator: Any, metrics: dict[str, float]
 ) -> None:
     """Log what a fitted estimator tells of itself."""
@@ -214,7 +240,8 @@ def _log_plots(chapter: Chapter, last: Any, whole: Any) -> None:
         chapter.log_plot(plot)
 
 
-def _remember(estimator: Any, origin: Origin) -> None:
+def remember(estimator: Any, origin: Origin) -> None:
+    """Let predictions of an estimator, and of what was fitted with it, find their run."""
     for part in _parts(estimator):
         predictions.add_estimator(part, origin)
 
@@ -223,10 +250,10 @@ def _parts(estimator: Any) -> list[Any]:
     """Return a fitted estimator and those fitted with it that users take out of it."""
     parts, waiting = [estimator], [estimator]
     while waiting:
-        for name, value in state(waiting.pop()).items():
-            steps = name == "steps" and isinstance(value, list)
-            held = [step for _, step in value] if steps else [value] if name.endswith("_") else []
-            new = [x for x in held if hasattr(x, "fit") and all(x is not part for part in parts)]
-            parts += new
-            waiting += new
+        part = waiting.pop()
+        held = [value for name, value in state(part).items() if name.endswith("_")]
+        for one in (*steps_of(part), *held):
+            if hasattr(one, "fit") and all(one is not known for known in parts):
+                parts.append(one)
+                waiting.append(one)
     return parts

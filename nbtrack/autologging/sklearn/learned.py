@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from nbtrack.autologging.sklearn.calls import TABLE, is_scalar, state
+from nbtrack.autologging.sklearn.calls import TABLE, is_scalar, state, steps_of
 
 if TYPE_CHECKING:
     from nbtrack.media import Plot
@@ -34,6 +34,7 @@ _NUMBERS = (
     "kl_divergence_",
     "stress_",
 )
+_MAX_DEPTH = 20  # of estimators in one another; a user's may hold itself
 _MAX_FEATURES = 200
 _MAX_TREES = 200
 _MAX_NAMED = 20_000
@@ -41,16 +42,13 @@ _MAX_NAMED = 20_000
 
 def final(estimator: Any) -> Any:
     """Return the estimator that predicts: the last step, the best candidate, the inner one."""
-    while True:
-        own = state(estimator)
-        steps = own.get("steps")
-        if isinstance(steps, list) and steps:
-            inner = steps[-1][-1]
-        else:
-            inner = own.get("best_estimator_", own.get("regressor_"))
+    for _ in range(_MAX_DEPTH):
+        own, steps = state(estimator), steps_of(estimator)
+        inner = steps[-1] if steps else own.get("best_estimator_", own.get("regressor_"))
         if not hasattr(inner, "fit"):
-            return estimator
+            break
         estimator = inner
+    return estimator
 
 
 def curves(estimator: Any) -> Iterator[tuple[str, list[float]]]:
@@ -173,13 +171,13 @@ def _feature_names(estimator: Any, whole: Any, count: int) -> Any:
 
 def _names_from_steps(whole: Any) -> Any:
     """Return what the steps before the last one of a pipeline say that they hand on."""
-    while (inner := state(whole).get("best_estimator_")) is not None:
-        whole = inner
-    steps = state(whole).get("steps")
-    if not isinstance(steps, list) or not steps[1:]:
+    for _ in range(_MAX_DEPTH):
+        whole = state(whole).get("best_estimator_", whole)
+    steps = steps_of(whole)
+    if not steps[1:]:
         return None
-    names = state(whole).get("feature_names_in_", getattr(steps[0][1], "feature_names_in_", None))
-    for _, step in steps[:-1]:
+    names = state(whole).get("feature_names_in_", getattr(steps[0], "feature_names_in_", None))
+    for step in steps[:-1]:
         if step is None or isinstance(step, str):
             continue
         try:

@@ -23,7 +23,10 @@ def chosen(estimator: Any, params: Mapping[str, Any]) -> list[str]:
             known[kind] = _defaults(kind)
         default = known[kind].get(name, inspect.Parameter.empty)
         # Comparing could be anybody's code, or an array's; the same text is the same default.
-        if value is not default and repr(value) != repr(default):
+        # Without a default there is nothing to compare: the text of steps takes its time.
+        if default is inspect.Parameter.empty or (
+            value is not default and repr(value) != repr(default)
+        ):
             keys.append(key)
     return keys
 

@@ -70,6 +70,7 @@ _MAX_SORTED = 200_000  # what is sorted, some 20 milliseconds
 _MAX_TEXTS = 100_000  # labels that are Python objects
 _MAX_SPAN = 10_000  # of labels that are numbers
 _MAX_CLASSES = 30
+_MAX_OUTPUTS = 300
 _MAX_CURVES = 10
 _POINTS = 100  # along each axis
 _RESIDUALS, _OUTLIERS = 350, 50
@@ -134,7 +135,7 @@ def confusion(
 
 def _by_label(truth: Any, prediction: Any) -> dict[str, list[Any]]:
     """Return a two by two matrix for each of the first labels."""
-    truth, prediction = truth[:, : _MAX_CLASSES * 10], prediction[:, : _MAX_CLASSES * 10]
+    truth, prediction = truth[:, :_MAX_OUTPUTS], prediction[:, :_MAX_OUTPUTS]
     hits, false = (truth & prediction).sum(axis=0), (~truth & prediction).sum(axis=0)
     missed = (truth & ~prediction).sum(axis=0)
     return {

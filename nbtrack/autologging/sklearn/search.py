@@ -9,7 +9,7 @@ from typing import Any
 from nbtrack.autologging.book import Chapter
 from nbtrack.autologging.integration import TrackedRun
 from nbtrack.autologging.recording import Recording
-from nbtrack.autologging.sklearn.calls import LIBRARY, is_scalar, state
+from nbtrack.autologging.sklearn.calls import LIBRARY, estimator_tags, is_scalar, state
 from nbtrack.autologging.sklearn.params import chosen
 
 BEST_TAG = "nbtrack.best"
@@ -27,7 +27,7 @@ def log(estimator: Any, recording: Recording, chapter: Chapter) -> None:
     found, results = state(estimator), estimator.cv_results_
     run = chapter.book.run
     best = found.get("best_params_") or {}
-    run.log_params({f"best_{name}": value for name, value in best.items()})
+    run.log_params(chapter.params({f"best_{name}": value for name, value in best.items()}))
     score: Any = found.get("best_score_")
     if is_scalar(score):
         chapter.log_metrics({"best_cv_score": float(score)})
@@ -50,20 +50,18 @@ def _log_table(estimator: Any, order: list[int], chapter: Chapter) -> None:
 
     results, total = estimator.cv_results_, len(order)
     rows = sorted(order[:_MAX_ROWS])
-    columns = {
-        key: [_cell(values[row]) for row in rows]
-        for key, values in results.items()
-        if key != "params"
-    }
+    columns = {}
+    for key, values in results.items():
+        if key != "params":
+            cells = values.tolist() if hasattr(values, "tolist") else values
+            columns[key] = [_cell(cells[row]) for row in rows]
     best = state(estimator).get("best_index_")
     meta = {"candidates": total, "best": None if best is None else int(best)}
     chapter.log_plot(Plot("cv_results", "search", {"candidate": rows, **columns}, meta))
 
 
 def _cell(value: Any) -> Any:
-    """Return a value of a table; masked ones are params that other candidates have."""
-    if hasattr(value, "item"):
-        value = value.item() if getattr(value, "size", 1) == 1 else str(value)
+    """Return a value of a table; None is for a param that only other candidates have."""
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
@@ -78,37 +76,29 @@ def _log_children(
     }
     highlights = chosen(seed, seed.get_params(deep=False))
     best = state(estimator).get("best_index_")
+    ordinary = estimator_tags(seed)
+    tags = ordinary | {BEST_TAG: "true"}
     for row in rows:
         candidate = results["params"][row]
         child = Recording(recording.tracker, LIBRARY, parent=parent)
-        child.begin(type(seed).__name__)
+        child.begin(type(seed).__name__, tags if row == best else ordinary)
         if child.run is None:
             return  # it has been said why
         try:
-            _write_child(child.run, seed, base, candidate, [*highlights, *candidate])
+            _write_child(child.run, base, candidate, [*highlights, *candidate])
             child.run.log_metrics(dict(_summary(results, row)))
             for name, scores in _splits(results, row):
                 child.run.log_history(name, scores)
-            if row == best:
-                child.run.set_tags({BEST_TAG: "true"})
         finally:
             child.finish(lambda run: None)
 
 
 def _write_child(
     run: TrackedRun,
-    seed: Any,
     base: Mapping[str, Any],
     candidate: Mapping[str, Any],
     highlights: list[str],
 ) -> None:
-    kind = type(seed)
-    run.set_tags(
-        {
-            "estimator_name": kind.__name__,
-            "estimator_class": f"{kind.__module__}.{kind.__qualname__}",
-        }
-    )
     params = dict(base)
     for name, value in candidate.items():
         if hasattr(value, "get_params"):  # another step: it brings params of its own

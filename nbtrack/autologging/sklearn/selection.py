@@ -10,7 +10,7 @@ from typing import Any
 
 from nbtrack.autologging import scope
 from nbtrack.autologging.integration import TrackedRun, current_tracker
-from nbtrack.autologging.sklearn.calls import WholeCall, predictions
+from nbtrack.autologging.sklearn.calls import LIBRARY, WholeCall, predictions
 
 FUNCTIONS = (
     "cross_val_score",
@@ -33,8 +33,8 @@ def wrap(function: FunctionType) -> Callable[..., Any]:
 
     def cross_validation(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        tracker = current_tracker()
-        if tracker is None or not scope.is_idle():
+        tracker = current_tracker(LIBRARY) if scope.is_idle() else None
+        if tracker is None:
             return function(*args, **kwargs)
         # scikit-learn has bound the arguments already, so binding them cannot fail.
         data = signature.bind(*args, **kwargs).arguments
@@ -101,7 +101,7 @@ class CrossValidation(WholeCall):
         columns = {
             name: values
             for name, values in results.items()
-            if getattr(getattr(values, "dtype", None), "kind", "") in "fiub"
+            if getattr(getattr(values, "dtype", None), "kind", None) in {"f", "i", "u"}
         }
         if not columns or self.chapter is None:
             return

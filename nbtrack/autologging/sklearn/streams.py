@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from typing import Any
 
 from nbtrack.autologging.book import Chapter
 from nbtrack.autologging.integration import TrackedRun, Tracker
-from nbtrack.autologging.predictions import IdentityMap, Origin
+from nbtrack.autologging.predictions import IdentityMap
 from nbtrack.autologging.recording import Recording
 from nbtrack.provenance import cells
 
@@ -36,13 +37,13 @@ class Training:
     chapter: Chapter
     fits: int = 0
     _cells: dict[str, str] = field(default_factory=dict)
-    _process: int = field(default_factory=os.getpid)
+    process: int = field(default_factory=os.getpid)
 
     def goes_on(self, tracker: Tracker, *, exclusive: bool = False) -> bool:
         """Whether a call that is made now belongs to this training, and note its cell."""
         active = None if exclusive else tracker.active_run()
         wanted = None if self.ours else self.run.run_id
-        if (active and active.run_id) != wanted or os.getpid() != self._process:
+        if (active and active.run_id) != wanted or os.getpid() != self.process:
             return False
         return self.is_in_new_cell()
 
@@ -69,15 +70,13 @@ class Stream(Training):
         estimator: Any,
         recording: Recording,
         chapter: Chapter,
-        origin: Origin | None,
         write: Callable[[Stream], None],
     ) -> None:
-        assert recording.run is not None  # noqa: S101 - the run has begun
-        super().__init__(recording.run, recording.ours, chapter)
+        super().__init__(chapter.book.run, recording.ours, chapter)
         self.estimator: Any = estimator
         self.recording = recording
-        self.origin = origin
         self.seconds = 0.0
+        self.thread = threading.get_ident()
         self.frame: FrameType | None = None
         self.is_broken = False
         self._write = write
@@ -163,16 +162,18 @@ def fits_another(estimator: object, *, whole: bool) -> None:
     whole
         By ``fit``: that ends a stream of the very same estimator, too.
     """
-    for stream in _open:
+    for stream in _open.copy():
         own = stream.estimator is estimator
+        if stream.thread != threading.get_ident():
+            continue  # trained at the same time, and not in turn
         if (own and whole) or not (own or stream.is_shared):
             stream.close()
 
 
 def close_all(status: str = "FINISHED") -> None:
     """Close all streams of this process."""
-    for stream in _open:
-        if stream._process == os.getpid():
+    for stream in _open.copy():
+        if stream.process == os.getpid():
             stream.close(status)
     _open.clear()
 

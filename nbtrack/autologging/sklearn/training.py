@@ -9,14 +9,22 @@ again.
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nbtrack.autologging.sklearn.calls import BINARY, TABLE, state
 from nbtrack.autologging.sklearn.learned import final
 
+# Where the methods are defined of those that may be asked.
+_ASKED = (
+    "sklearn.linear_model.",
+    "sklearn.tree.",
+    "sklearn.ensemble._gb",
+    "sklearn.neural_network.",
+)
 _MAX_LINEAR = 20_000_000  # values times outputs: some 10 ms
 _MAX_TREE = 50_000  # rows: some 10 ms
 _MAX_STAGES = 2_000_000  # rows times stages: some 50 ms, where the fit took seconds
@@ -58,6 +66,9 @@ def scores(fitted: Fitted) -> dict[str, float]:
     data, estimator = fitted.data, fitted.estimator
     if not data or data.get("X") is None or data.get("y") is None:
         return {}
+    predict = getattr(type(estimator), "predict", None)
+    if not str(getattr(predict, "__module__", "")).startswith(_ASKED):
+        return {}
     base: Any = sys.modules["sklearn.base"]
     X, y, weights = data["X"], data["y"], data.get("sample_weight")
     if isinstance(estimator, base.ClassifierMixin):
@@ -81,12 +92,15 @@ def _classifier_scores(
         truth = truth[:, 0]
     if getattr(classes, "ndim", 0) != 1 or truth.ndim != 1 or len(classes) < BINARY:
         return {}
-    decision = _linear_decision(estimator, X, "decision_function", "LinearClassifierMixin")
+    decision = _linear_decision(
+        estimator, X, "LinearClassifierMixin", "decision_function", "sklearn.linear_model._base"
+    )
+    true = np.searchsorted(classes, truth)
     if decision is not None:
         if decision.ndim == TABLE and decision.shape[1] == 1:
             decision = decision[:, 0]
-        codes = (decision > 0).astype(int) if decision.ndim == 1 else decision.argmax(axis=1)
-        probabilities = _logistic(estimator, decision)
+        codes = decision > 0 if decision.ndim == 1 else decision.argmax(axis=1)
+        more = _of_decision(estimator, true, decision, weights)
     else:
         probabilities = _looked_up(estimator, X, "DecisionTreeClassifier")
         if probabilities is None and _is_quick(estimator, X):
@@ -94,10 +108,8 @@ def _classifier_scores(
         if not isinstance(probabilities, np.ndarray):
             return {}
         codes = probabilities.argmax(axis=1)
-    true = np.searchsorted(classes, truth)
-    return _of_labels(true, codes, len(classes), weights) | _of_probabilities(
-        true, probabilities, weights
-    )
+        more = _of_probabilities(true, probabilities, weights)
+    return _of_labels(true, codes, len(classes), weights) | more
 
 
 def _regressor_scores(
@@ -109,7 +121,9 @@ def _regressor_scores(
     import numpy as np
 
     truth = np.asarray(y, dtype=float)
-    predicted = _linear_decision(estimator, X, "_decision_function", "LinearModel")
+    predicted = _linear_decision(
+        estimator, X, "LinearModel", "_decision_function", "sklearn.linear_model."
+    )
     if predicted is None:
         predicted = _looked_up(estimator, X, "DecisionTreeRegressor")
     if predicted is None and _is_quick(estimator, X):
@@ -138,17 +152,19 @@ def _regressor_scores(
     }
 
 
-def _linear_decision(estimator: Any, X: Any, method: str, mixin: str) -> Any:
-    """Return ``X @ coef_.T + intercept_``, where that is all that the estimator does; else None."""
+def _linear_decision(estimator: Any, X: Any, mixin: str, method: str, module: str) -> Any:
+    """Return ``X @ coef_.T + intercept_``, where that is all that the estimator does; else None.
+
+    It is, where estimator has `mixin`, and its methods are those of `module`.
+    """
     import numpy as np
 
     kind = type(estimator)
-    owner = getattr(sys.modules.get("sklearn.linear_model._base"), mixin, None)
-    same = owner is not None and all(
-        getattr(kind, name, None) is getattr(owner, name) for name in (method, "predict")
-    )
+    owner = getattr(sys.modules.get("sklearn.linear_model._base"), mixin, ())
     coefficients = state(estimator).get("coef_")
-    if not same or not isinstance(coefficients, np.ndarray):
+    if not isinstance(estimator, owner) or not isinstance(coefficients, np.ndarray):
+        return None
+    if not all(getattr(kind, m).__module__.startswith(module) for m in (method, "predict")):
         return None
     X = _plain(X)
     if X is None:
@@ -182,33 +198,32 @@ def _is_quick(estimator: Any, X: Any) -> bool:
 
 def _plain(X: Any) -> Any:
     """Return data as an array or sparse matrix of numbers; None where that is no simple thing."""
-    if hasattr(X, "to_numpy") and hasattr(X, "dtypes"):
+    if hasattr(X, "to_numpy") and hasattr(X, "columns"):
         X = X.to_numpy()
     ok = hasattr(X, "dtype") and X.dtype.kind in "fiub" and X.ndim == TABLE
     return X if ok else None
 
 
-def _logistic(estimator: Any, decision: Any) -> Any:
-    """Return the probabilities of a logistic regression; None for other models."""
+def _of_decision(estimator: Any, true: Any, decision: Any, weights: Any) -> dict[str, float]:
+    """Return what comes of the probabilities of a logistic regression; nothing for other models."""
     import numpy as np
 
     kind = type(estimator)
-    logistic = getattr(
-        sys.modules.get("sklearn.linear_model._logistic"), "LogisticRegression", None
-    )
-    if getattr(kind, "predict_proba", None) is not getattr(logistic, "predict_proba", ""):
-        return None
+    logistic: Any = sys.modules.get("sklearn.linear_model._logistic")
+    own = getattr(getattr(logistic, "LogisticRegression", None), "predict_proba", None)
     # Older versions have more ways to get there.
-    scheme = getattr(estimator, "multi_class", "auto")
-    if scheme not in {"auto", "deprecated"}:
-        return None
-    if decision.ndim == 1:
-        positive = 1 / (1 + np.exp(-np.clip(decision, -700, 700)))
-        return np.stack([1 - positive, positive], axis=1)
-    if estimator.solver == "liblinear":
-        return None
-    odds = np.exp(decision - decision.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
+    usual = getattr(estimator, "multi_class", "auto") in {"auto", "deprecated"}
+    if own is None or getattr(kind, "predict_proba", None) is not own or not usual:
+        return {}
+    if decision.ndim == TABLE:
+        if estimator.solver == "liblinear":
+            return {}
+        odds = np.exp(decision - decision.max(axis=1, keepdims=True))
+        return _of_probabilities(true, odds / odds.sum(axis=1, keepdims=True), weights)
+    # With two classes the probabilities themselves are not needed.
+    losses = np.logaddexp(0, np.where(true, -decision, decision))
+    losses = np.minimum(losses, -math.log(np.finfo(losses.dtype).eps))
+    return _of_losses(losses, weights, lambda: _rank_area(true == 1, decision))
 
 
 def _of_labels(true: Any, codes: Any, count: int, weights: Any) -> dict[str, float]:
@@ -218,36 +233,45 @@ def _of_labels(true: Any, codes: Any, count: int, weights: Any) -> dict[str, flo
     weights = None if weights is None else np.asarray(weights, dtype=float)
     matrix = np.bincount(true * count + codes, weights, minlength=count * count)
     matrix = matrix.reshape(count, count)
-    hits, support, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
-    share = support / support.sum()
-    precision, recall = _ratio(hits, predicted), _ratio(hits, support)
-    accuracy = float(hits.sum() / support.sum())
+    # A few classes are added up sooner in Python than by numpy.
+    hits, support, predicted = (
+        counts.tolist() for counts in (matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0))
+    )
+    total = sum(support)
+    precision = recall = f1 = 0.0
+    for right, here, said in zip(hits, support, predicted, strict=True):
+        if right:
+            share = here / total
+            precision += share * right / said
+            recall += share * right / here
+            f1 += share * 2 * right / (here + said)
+    accuracy = sum(hits) / total
     return {
         "training_accuracy_score": accuracy,
-        "training_precision_score": float(share @ precision),
-        "training_recall_score": float(share @ recall),
-        "training_f1_score": float(share @ _ratio(2 * hits, support + predicted)),
+        "training_precision_score": precision,
+        "training_recall_score": recall,
+        "training_f1_score": f1,
         "training_score": accuracy,
     }
-
-
-def _ratio(part: Any, whole: Any) -> Any:
-    import numpy as np
-
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole != 0)
 
 
 def _of_probabilities(true: Any, probabilities: Any, weights: Any) -> dict[str, float]:
     import numpy as np
 
-    if probabilities is None:
-        return {}
     rows, count = probabilities.shape
     tiny = np.finfo(probabilities.dtype).eps
     likely = np.clip(probabilities[np.arange(rows), true], tiny, 1 - tiny)
-    found = {"training_log_loss": float(-np.average(np.log(likely), weights=weights))}
-    if weights is None and (area := _area(true, probabilities, count)) is not None:
-        found["training_roc_auc"] = area
+    return _of_losses(-np.log(likely), weights, lambda: _area(true, probabilities, count))
+
+
+def _of_losses(losses: Any, weights: Any, area: Callable[[], float | None]) -> dict[str, float]:
+    """Return the mean loss, and the area under the ROC curve where rows have no weights."""
+    import numpy as np
+
+    loss = losses.mean() if weights is None else np.average(losses, weights=weights)
+    found = {"training_log_loss": float(loss)}
+    if weights is None and (known := area()) is not None:
+        found["training_roc_auc"] = known
     return found
 
 
@@ -278,13 +302,17 @@ def _rank_area(positive: Any, score: Any) -> float | None:
     import numpy as np
 
     order = np.argsort(score, kind="stable")
-    ranked = score[order]
-    starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
-    ends = np.append(starts[1:], len(ranked))
-    ranks = np.repeat((starts + 1 + ends) / 2, ends - starts)
-    hits = positive[order]
-    first = int(hits.sum())
+    ranked, hits = score[order], positive[order]
+    first = int(np.count_nonzero(hits))
     second = len(hits) - first
     if not first or not second:
         return None
-    return float((ranks[hits].sum() - first * (first + 1) / 2) / (first * second))
+    is_new = ranked[1:] != ranked[:-1]
+    if is_new.all():
+        total = int(np.flatnonzero(hits).sum()) + first
+    else:
+        starts = np.flatnonzero(np.concatenate(([True], is_new)))
+        ends = np.append(starts[1:], len(ranked))
+        ranks = np.repeat((starts + 1 + ends) / 2, ends - starts)
+        total = ranks[hits].sum()
+    return float((total - first * (first + 1) / 2) / (first * second))

@@ -17,7 +17,7 @@ __all__ = [
     "take_snapshot",
 ]
 
-_FLAVORS = ("sklearn",)
+_FLAVORS = ("sklearn", "torch")
 
 
 def flavor_names() -> tuple[str, ...]:
@@ -35,7 +35,7 @@ def get_flavor(name: str) -> Flavor:
     """
     if name not in _FLAVORS:
         raise NotFoundError(
-            f"There is no model flavor {name!r}.", hint=f"There is: {', '.join(_FLAVORS)}."
+            f"There is no model flavor {name!r}.", hint=f"There are: {', '.join(_FLAVORS)}."
         )
     return cast(Flavor, import_module(f"nbtrack.models.flavors.{name}"))
 

@@ -33,6 +33,11 @@ class Snapshot:
         What the ``python_function`` entry says besides the environment.
     requirements
         Pinned packages that loading needs, as pip writes them.
+    signature
+        Schemas of what the model takes and gives, as MLmodel has them: ``inputs`` and ``outputs``,
+        each as JSON.
+    example
+        Which of the files are an example of what it takes, as MLmodel has it.
     """
 
     flavor: str
@@ -41,6 +46,8 @@ class Snapshot:
     native: Mapping[str, Any]
     pyfunc: Mapping[str, Any]
     requirements: tuple[str, ...] = field(default=())
+    signature: Mapping[str, str | None] | None = None
+    example: Mapping[str, str] | None = None
 
     @property
     def size_bytes(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 OUTCOMES = Path(os.environ["NBTRACK_UPSTREAM_OUTCOMES"])
@@ -23,14 +24,15 @@ def pytest_configure(config: Any) -> None:
         return
     import nbtrack
     from nbtrack import autologging
-    from nbtrack.autologging import sklearn as implementation
+    from nbtrack.autologging.sklearn import calls, evaluation, fits
     from nbtrack.autologging.tracker import FluentTracker
 
+    def is_from_library(frame: FrameType) -> bool:
+        name = str(frame.f_globals.get("__name__"))
+        return ".tests." not in name and calls.is_from_library(frame)
+
+    evaluation.is_from_library = fits.is_from_library = is_from_library  # type: ignore[attr-defined]
     nbtrack.set_tracking_uri(DATABASE)
-    from_library = implementation._from_library
-    implementation._from_library = lambda frame: (  # type: ignore[assignment]
-        from_library(frame) and ".tests." not in str(frame.f_globals.get("__name__"))
-    )
     autologging.enable(FluentTracker())
 
 
@@ -38,7 +40,8 @@ def pytest_runtest_logreport(report: Any) -> None:
     """Keep the outcome of a test: the worst of its phases."""
     if report.when == "call" or report.outcome != "passed":
         expected = "xfail" if hasattr(report, "wasxfail") else ""
-        _outcomes[report.nodeid] = f"{expected} {report.outcome}".strip()
+        file, _, name = report.location  # node ids have no file for tests of installed packages
+        _outcomes[f"{file}::{name}"] = f"{expected} {report.outcome}".strip()
 
 
 def pytest_sessionfinish(session: Any) -> None:

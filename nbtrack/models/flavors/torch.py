@@ -1,0 +1,165 @@
+"""PyTorch: the state of a module as safetensors. There is no pickle, and no code in it.
+
+What comes back is the module, where its class can be imported and made without arguments, and
+otherwise its state, for ``Net(...).load_state_dict(state)``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbtrack.errors import InvalidParameterError, MissingPackageError, NotFoundError
+from nbtrack.models.flavors.base import ModelTooLargeError, Snapshot
+
+if TYPE_CHECKING:
+    import torch
+
+DATA = "model.safetensors"
+_MB = 2**20
+
+
+@dataclass(frozen=True)
+class State:
+    """The state of a module that need not be there any more.
+
+    Parameters
+    ----------
+    tensors
+        As ``module.state_dict()`` has them.
+    model_class
+        ``module.Class`` of the module.
+    """
+
+    tensors: Mapping[str, Any]
+    model_class: str
+
+
+def snapshot(model: object, *, max_bytes: int) -> Snapshot:
+    """Return the state of a module, or a `State`, as bytes.
+
+    What is no tensor in the state (``get_extra_state``) is left out, and named in MLmodel.
+
+    Raises
+    ------
+    ModelTooLargeError
+        The tensors take more than `max_bytes`.
+    InvalidParameterError
+        It is neither a module nor a state.
+    MissingPackageError
+        safetensors is not installed.
+    """
+    import torch
+
+    if isinstance(model, torch.nn.Module):
+        kind = type(model)
+        model = State(model.state_dict(), f"{kind.__module__}.{kind.__qualname__}")
+    if not isinstance(model, State):
+        raise InvalidParameterError(
+            f"A {type(model).__name__} is no torch.nn.Module.", hint="Give the module itself."
+        )
+    tensors = {k: v.detach() for k, v in model.tensors.items() if isinstance(v, torch.Tensor)}
+    # The same memory under several names, as of tied weights, is stored once.
+    owners: dict[tuple[Any, ...], str] = {}
+    aliases: dict[str, str] = {}
+    kept: dict[str, torch.Tensor] = {}
+    size = 0
+    for name, tensor in tensors.items():
+        place = tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
+        owner = owners.setdefault(place, name) if tensor.numel() else name
+        if owner != name:
+            aliases[name] = owner
+            continue
+        kept[name] = tensor
+        size += tensor.numel() * tensor.element_size()
+        if size > max_bytes:
+            raise ModelTooLargeError(
+                f"The model takes more than {max_bytes / _MB:g} MB.",
+                hint="Raise the limit: %config NBTrack.max_model_mb = ...",
+            )
+    return Snapshot(
+        flavor="torch",
+        model_class=model.model_class,
+        files={DATA: _save(kept)},
+        native={
+            "state": DATA,
+            "format": "safetensors",
+            "model_class": model.model_class,
+            "aliases": aliases,
+            "left_out": [name for name in model.tensors if name not in tensors],
+            "torch_version": str(torch.__version__),
+        },
+        pyfunc={},
+        requirements=(f"torch=={torch.__version__.partition('+')[0]}", "safetensors"),
+    )
+
+
+def load(directory: Path, native: Mapping[str, Any]) -> object:
+    """Return the module, or its state: a dict of tensors on the CPU.
+
+    Raises
+    ------
+    MissingPackageError, NotFoundError, InvalidParameterError
+        torch or safetensors is not installed; the file is not there, or is damaged.
+    """
+    safetensors = _library()
+    # The name comes from a file: only its last part counts, so that it stays in the directory.
+    data = directory / Path(str(native.get("state", DATA))).name
+    if not data.is_file():
+        raise NotFoundError(f"The model {directory} has no file {data.name!r}.")
+    try:
+        state: dict[str, Any] = safetensors.load(data.read_bytes())
+    except Exception as error:
+        raise InvalidParameterError(f"{data} cannot be read: {error}.") from error
+    aliases = native.get("aliases")
+    if isinstance(aliases, dict):
+        for name, owner in aliases.items():
+            if owner in state:
+                state[str(name)] = state[owner]
+    return _module(str(native.get("model_class", "")), state) or state
+
+
+def _module(model_class: str, state: Mapping[str, Any]) -> Any:
+    """Return a module of that class with the state, or None if it cannot be made so."""
+    import torch
+
+    module_name, _, name = model_class.rpartition(".")
+    if not module_name or module_name.startswith("__main__"):
+        return None
+    try:
+        kind = getattr(importlib.import_module(module_name), name)
+        if not (isinstance(kind, type) and issubclass(kind, torch.nn.Module)):
+            return None
+        module = kind()
+        module.load_state_dict(state)
+    except Exception:  # noqa: BLE001  # it wants arguments, or is another class by now
+        return None
+    return module
+
+
+def _save(tensors: Mapping[str, torch.Tensor]) -> bytes:
+    contiguous = {}
+    memory: set[int] = set()
+    for name, tensor in tensors.items():
+        # A view of memory that is there already must become memory of its own.
+        where = tensor.untyped_storage().data_ptr()
+        copied = tensor.contiguous()
+        shared = where in memory and where == copied.untyped_storage().data_ptr()
+        contiguous[name] = copied.clone() if shared else copied
+        memory.add(where)
+    data: bytes = _library().save(contiguous)
+    return data
+
+
+def _library() -> Any:
+    try:
+        return importlib.import_module("safetensors.torch")
+    except ModuleNotFoundError as error:
+        package = "torch" if error.name == "torch" else "safetensors"
+        raise MissingPackageError(
+            f"PyTorch models need the package '{package}', which is not installed.",
+            hint=f"Install it: pip install {package}",
+        ) from error
