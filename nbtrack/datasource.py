@@ -14,7 +14,7 @@ from typing import Any
 
 from nbtrack.errors import InvalidParameterError
 from nbtrack.tracking import Client
-from nbtrack.types import MetricSummary, RegisteredModel, Run, RunDetail
+from nbtrack.types import CANDIDATE_TAG, MetricSummary, RegisteredModel, Run, RunDetail
 
 JSON = dict[str, Any]
 
@@ -73,8 +73,8 @@ class DataSource:
             raise
 
     def search_runs(self, run_ids: Sequence[str] | None = None) -> JSON:
-        """Return the table of runs, newest first."""
-        runs = self._client.search_runs(runs=run_ids, max_results=MAX_RUNS)
+        """Return the table of runs, newest first; without candidates, unless runs are named."""
+        runs = table_runs(self._client, run_ids)
         registered = self._registered()
         return {"runs": [run_json(run, registered[run.info.run_id]) for run in runs]}
 
@@ -118,6 +118,15 @@ class DataSource:
                 if version.run_id is not None:
                     found[version.run_id].append({"name": model.name, "version": version.version})
         return found
+
+
+def table_runs(client: Client, run_ids: Sequence[str] | None) -> list[Run]:
+    """Return the runs that a table shows: those named, or all but the candidates of searches."""
+    runs = client.search_runs(runs=run_ids, max_results=MAX_RUNS)
+    if run_ids is not None:
+        return runs
+    # Not by a filter: servers of some versions have none for what is absent.
+    return [run for run in runs if CANDIDATE_TAG not in run.data.tags]
 
 
 def run_json(run: Run, registered: Sequence[JSON]) -> JSON:

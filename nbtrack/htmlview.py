@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import html
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -29,6 +30,8 @@ STATUS = {
     "SCHEDULED": ("○", _DIM),
 }
 _LONG = 60
+# What training itself tells, and times; as in js/src/ui/columns.ts.
+_SAYS_LITTLE = re.compile(r"^training_|^n_iter$|(^|_)(time|duration|seconds)(_|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,17 @@ def format_number(value: float) -> str:
     if thousand <= abs(value) < million:
         return f"{value:.0f}"
     return f"{value:.4g}"
+
+
+def telling_first(keys: Iterable[str]) -> list[str]:
+    """Return keys of metrics in their order, but those that say little of a model last.
+
+    Examples
+    --------
+    >>> telling_first(["fit_time_s", "training_score", "n_iter", "accuracy_X_test"])
+    ['accuracy_X_test', 'fit_time_s', 'training_score', 'n_iter']
+    """
+    return sorted(keys, key=lambda key: _SAYS_LITTLE.search(key) is not None)
 
 
 def format_duration(ms: int | None) -> str:

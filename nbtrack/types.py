@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+CANDIDATE_TAG = "nbtrack.candidate"
+"""Has a run that is one candidate of a search: tables of runs show the search instead."""
+
+
 class RunStatus(StrEnum):
     """State of a run."""
 

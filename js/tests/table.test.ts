@@ -94,14 +94,15 @@ describe("sorting", () => {
 });
 
 describe("columns", () => {
-  it("has the metrics of most runs first, and times last", () => {
+  it("has the metrics of most runs first, and last what training tells, and times", () => {
     const one = metric(1);
     const runs = [
       run("a", { metrics: { rare: one, fit_time_s: one, common: one } }),
-      run("b", { metrics: { fit_time_s: one, common: one } }),
-      run("c", { metrics: { fit_time_s: one } }),
+      run("b", { metrics: { fit_time_s: one, common: one, training_score: one } }),
+      run("c", { metrics: { fit_time_s: one, training_score: one, n_iter: one } }),
     ];
-    expect(metricKeys(runs)).toEqual(["common", "rare", "fit_time_s"]);
+    const last = ["fit_time_s", "n_iter", "training_score"];
+    expect(metricKeys(runs)).toEqual(["common", "rare", ...last]);
   });
 
   it("names a model by its class, without the modules", () => {

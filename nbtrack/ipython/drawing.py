@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from nbtrack import htmlview
+from nbtrack.types import CANDIDATE_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +20,15 @@ _HIDDEN_METRICS = {"fit_time_s"}  # it is in the column of durations
 
 
 def card_html(runs: Sequence[ActiveRun]) -> str:
-    """Return the card of some runs: the last of them as a table, and why the failed ones did."""
+    """Return the card of some runs: the last of them as a table, and why the failed ones did.
+
+    Candidates of a search are counted in its row: they are in the table of all runs.
+    """
+    candidates = Counter(run.parent_run_id for run in runs if CANDIDATE_TAG in run.tags)
+    runs = [run for run in runs if CANDIDATE_TAG not in run.tags]
     shown = runs[-_ROWS:]
     metrics = _first({key: None for run in shown for key in run.metrics}, _METRICS)
-    params = _first(_telling_params(shown), _PARAMS)
+    params = list(_telling_params(shown))[:_PARAMS]
     rows = [
         htmlview.Row(
             run.run_id,
@@ -30,7 +37,7 @@ def card_html(runs: Sequence[ActiveRun]) -> str:
             run.duration_ms,
             dict(run.metrics),
             dict(run.params),
-            run.tags.get("estimator_name", ""),
+            _note(run, candidates[run.run_id]),
         )
         for run in shown
     ]
@@ -38,6 +45,11 @@ def card_html(runs: Sequence[ActiveRun]) -> str:
     failed = "".join(_error(run) for run in shown if run.error)
     told = "".join(htmlview.message(line) for line in _notices(shown))
     return htmlview.panel(_title(len(runs)), table + failed + told, footer=_footer(runs, shown))
+
+
+def _note(run: ActiveRun, candidates: int) -> str:
+    what = run.tags.get("estimator_name", "")
+    return f"{what} · {htmlview.format_count(candidates, 'candidate')}" if candidates else what
 
 
 def _title(count: int) -> str:
@@ -78,7 +90,7 @@ def _owners(key: str) -> list[str]:
 
 
 def _first(keys: dict[str, None], count: int) -> list[str]:
-    return [key for key in keys if key not in _HIDDEN_METRICS][:count]
+    return htmlview.telling_first(key for key in keys if key not in _HIDDEN_METRICS)[:count]
 
 
 def _notices(runs: Sequence[ActiveRun]) -> list[str]:
@@ -102,6 +114,7 @@ def _error(run: ActiveRun) -> str:
 def card_text(runs: Sequence[ActiveRun]) -> str:
     """Return a line for each of the last runs."""
     lines = []
+    runs = [run for run in runs if CANDIDATE_TAG not in run.tags]
     for run in runs[-_ROWS:]:
         metrics = ", ".join(
             f"{key}={htmlview.format_number(run.metrics[key])}"

@@ -12,7 +12,7 @@ import traitlets
 
 from nbtrack import htmlview
 from nbtrack.bundles import read_bundle
-from nbtrack.datasource import MAX_RUNS, DataSource
+from nbtrack.datasource import DataSource, table_runs
 from nbtrack.provenance.cells import current_cell
 from nbtrack.tracking import Client
 from nbtrack.tracking.events import subscribe, unsubscribe
@@ -64,7 +64,8 @@ class CompareWidget(anywidget.AnyWidget):
         pandas.DataFrame
             As `nbtrack.runs` has it.
         """
-        return people_frame(self._client.run_table(runs=self.selected or self._run_ids))
+        ids = self.selected or [run.info.run_id for run in self._runs()]
+        return people_frame(self._client.run_table(runs=ids))
 
     def runs_changed(self) -> None:
         """Let the page fetch the runs again, soon."""
@@ -74,14 +75,14 @@ class CompareWidget(anywidget.AnyWidget):
         selected = state.get("selected", [])
         self.selected = [str(run_id) for run_id in selected] if isinstance(selected, list) else []
 
-    def _runs(self, ids: Sequence[str] | None) -> list[Run]:
-        return self._client.search_runs(runs=ids, max_results=MAX_RUNS)
+    def _runs(self) -> list[Run]:
+        return table_runs(self._client, self._run_ids)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Return the widget, and beside it what a saved notebook shows without a kernel."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        runs = self._runs(self._run_ids)
+        runs = self._runs()
         static = {"text/plain": _static_text(runs), "text/html": _static_html(runs)}
         if not _is_live():
             # Executed by nbclient and the like: a widget would come out blank when offline.
@@ -190,4 +191,4 @@ def _common(rows: Any) -> list[str]:
     for row in rows:
         for key in row:
             counts[key] = counts.get(key, 0) + 1
-    return sorted(counts, key=lambda key: (-counts[key], key))
+    return htmlview.telling_first(sorted(counts, key=lambda key: (-counts[key], key)))

@@ -102,7 +102,8 @@ def test_metrics_land_on_the_run_also_when_imported_before(run: Run, tmp_path: P
     found = rows(
         tmp_path,
         "SELECT t.value, key FROM metrics JOIN (SELECT run_no, value FROM tags"
-        " WHERE key = 'estimator_name') t USING (run_no) ORDER BY 1, 2",
+        " WHERE key = 'estimator_name') t USING (run_no)"
+        " WHERE key NOT LIKE 'training%' AND key <> 'n_iter' ORDER BY 1, 2",
     )
     assert found == [
         ("Pipeline", "Pipeline_score_X_test"),
@@ -157,10 +158,18 @@ def test_searches_and_failures(run: Run, tmp_path: Path) -> None:
         ],
         allow_errors=True,
     )
-    assert rows(tmp_path, "SELECT status, count(*) FROM runs GROUP BY 1 ORDER BY 1") == [
-        ("FAILED", 1),
-        ("FINISHED", 1),
+    statuses = (
+        "SELECT status, parent_run_id IS NULL, count(*) FROM runs GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    assert rows(tmp_path, statuses) == [
+        ("FAILED", 1, 1),
+        ("FINISHED", 0, 2),  # the candidates
+        ("FINISHED", 1, 1),
     ]
+    [card] = html(notebook.cells[2])
+    assert "1 run" in card
+    assert "2 candidates" in card
+    assert "best_cv_score" in card
     [(error,)] = rows(tmp_path, "SELECT error FROM runs WHERE status = 'FAILED'")
     assert "InvalidParameterError" in error
     assert "nbtrack" not in error

@@ -157,15 +157,16 @@ export function paramKeys(runs: RunRow[]): string[] {
   return [...keys];
 }
 
-const TIME = /(^|_)(time|duration|seconds)(_|$)/i;
+// What training itself tells, and times; as in nbtrack/htmlview.py.
+const SAYS_LITTLE = /^training_|^n_iter$|(^|_)(time|duration|seconds)(_|$)/i;
 
-/** Keys of metrics, those that most runs have first; times last, which say little of a model. */
+/** Keys of metrics, those that most runs have first; last those that say little of a model. */
 export function metricKeys(runs: RunRow[]): string[] {
   const counts = new Map<string, number>();
   for (const run of runs) {
     for (const key of Object.keys(run.metrics)) counts.set(key, (counts.get(key) ?? 0) + 1);
   }
-  const rank = (key: string): number => (TIME.test(key) ? 0 : (counts.get(key) ?? 0));
+  const rank = (key: string): number => (SAYS_LITTLE.test(key) ? 0 : (counts.get(key) ?? 0));
   return [...counts.keys()].sort((a, b) => rank(b) - rank(a) || collator.compare(a, b));
 }
 

@@ -11,6 +11,7 @@ from nbtrack.autologging.integration import TrackedRun
 from nbtrack.autologging.recording import Recording
 from nbtrack.autologging.sklearn.calls import LIBRARY, estimator_tags, is_scalar, state
 from nbtrack.autologging.sklearn.params import chosen
+from nbtrack.types import CANDIDATE_TAG
 
 BEST_TAG = "nbtrack.best"
 _MAX_ROWS = 2_000
@@ -76,7 +77,7 @@ def _log_children(
     }
     highlights = chosen(seed, seed.get_params(deep=False))
     best = state(estimator).get("best_index_")
-    ordinary = estimator_tags(seed)
+    ordinary = estimator_tags(seed) | {CANDIDATE_TAG: "true"}
     tags = ordinary | {BEST_TAG: "true"}
     for row in rows:
         candidate = results["params"][row]
