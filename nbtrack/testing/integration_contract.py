@@ -388,6 +388,8 @@ def _everything(row: integration.Integration) -> dict[Any, Any]:
                 state[name, key, "members"] = [
                     (member, id(v)) for member, v in members if member != "__slotnames__"
                 ]
-            elif isinstance(value, types.FunctionType) and value.__closure__:
-                state[name, key, "cells"] = [id(cell.cell_contents) for cell in value.__closure__]
+            elif isinstance(value, types.FunctionType):
+                cells = [c for c in value.__closure__ or () if c != types.CellType()]  # empty
+                state[name, key, "code"] = id(value.__code__)
+                state[name, key, "cells"] = [id(cell.cell_contents) for cell in cells]
     return state
