@@ -1,7 +1,7 @@
 """What following a PyTorch loop costs: ``pytest -s tests/benchmarks/test_torch_cost.py``.
 
 Stretches of one loop are followed and not followed in turns, since the machine is not ours alone.
-What is left of a step's cost when nothing else runs is in the third figure: the listeners, alone.
+A stretch is long enough for Python to get used to the code anew. The last figure is a listener alone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ for epoch in range(1):
         tick()
 """
 # name: width of the layers, steps in a stretch, stretches
-LOOPS = {"small step": (8, 400, 60), "step of some ms": (512, 20, 60)}
+LOOPS = {"small step": (8, 400, 60), "step of some ms": (512, 100, 40)}
 
 
 class Stretches:
