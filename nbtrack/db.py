@@ -83,8 +83,8 @@ class Loggable(ABC):
         """Write the record inside the transaction of the caller."""
 
 
-class RecordSink(Protocol):
-    """What takes records: the writer thread."""
+class LogSink(Protocol):
+    """What keeps records until they are stored: the writer's thread, or the sender's."""
 
     def submit(self, record: Loggable) -> None:
         """Keep a record; returns at once and never raises for the state of the database."""
@@ -98,11 +98,15 @@ class RecordSink(Protocol):
             A number is none, or does not fit into 64 bits.
         """
 
-    def call(self, record: Record) -> Any:
-        """Write a record now and return what its ``apply`` returned."""
-
     def flush(self, timeout: float = 10.0) -> None:
         """Return when all that was kept before is committed."""
+
+
+class RecordSink(LogSink, Protocol):
+    """What writes records to a database: the writer's thread."""
+
+    def call(self, record: Record) -> Any:
+        """Write a record now and return what its ``apply`` returned."""
 
 
 def resolve_path(uri: str = "") -> Path:
@@ -135,7 +139,7 @@ def resolve_path(uri: str = "") -> Path:
     elif len(scheme) > 1:  # one letter is a Windows drive
         raise InvalidParameterError(
             f"The tracking URI {uri!r} has the scheme '{scheme}', which is not supported.",
-            hint="Use a path or sqlite:///path.",
+            hint="Use a path, sqlite:///path, or the address of an MLflow server: http(s)://...",
         )
     else:
         path = Path(uri)
@@ -389,7 +393,10 @@ def schema_objects(conn: sqlite3.Connection | None = None) -> set[tuple[str, str
 
 
 def copy_database(
-    conn: sqlite3.Connection, target: Path, progress: Callable[[int, int], None] | None = None
+    conn: sqlite3.Connection,
+    target: Path,
+    progress: Callable[[int, int], None] | None = None,
+    finish: Callable[[sqlite3.Connection], None] | None = None,
 ) -> None:
     """Copy a database, as it is now, into an empty file.
 
@@ -401,6 +408,8 @@ def copy_database(
         The file.
     progress
         Told how many bytes are copied, and of how many.
+    finish
+        Called with a connection to the copy, to change it.
 
     Raises
     ------
@@ -429,6 +438,8 @@ def copy_database(
         finally:
             if conn.in_transaction:
                 conn.execute("ROLLBACK")
+        if finish is not None:
+            finish(copy)
         # One file that can be read from any medium; who writes to it gives it a log again.
         copy.execute("PRAGMA journal_mode = DELETE")
 

@@ -53,6 +53,15 @@ def _parse_size(text: str) -> int:
     return value
 
 
+def _parse_address(text: str) -> str:
+    from nbtrack.addresses import check_address
+
+    try:
+        return check_address(text) if text else ""
+    except InvalidParameterError as error:
+        raise ValueError(error.message.rstrip(".")) from None
+
+
 @dataclass(frozen=True)
 class Setting(Generic[T]):
     """One row of the table; as a class attribute of `Settings` it is also the accessor.
@@ -224,6 +233,21 @@ class Settings:
         "What stands below a cell that made runs: full (a card), line (one line of text), off.",
         ("full", "line", "off"),
     )
+    artifact_file_mb = Setting(
+        "artifact_file_mb",
+        "NBTRACK_ARTIFACT_FILE_MB",
+        100,
+        _parse_size,
+        "A content larger than this many megabytes is kept as a file beside the database.",
+    )
+    artifact_location = Setting(
+        "artifact_location",
+        "NBTRACK_ARTIFACT_LOCATION",
+        "",
+        _parse_address,
+        "Where such large contents are brought: an address of fsspec, as s3://bucket/folder; "
+        "empty: they stay there.",
+    )
     log_models = Setting(
         "log_models",
         "NBTRACK_LOG_MODELS",
@@ -272,6 +296,47 @@ class Settings:
         1024,
         _parse_size,
         "What may wait in the journal, while the database cannot be written, in megabytes.",
+    )
+
+    server_timeout = Setting(
+        "server_timeout",
+        "NBTRACK_HTTP_REQUEST_TIMEOUT",
+        30.0,
+        _parse_seconds,
+        "Seconds that a tracking server may take for an answer.",
+        also=("MLFLOW_HTTP_REQUEST_TIMEOUT",),
+    )
+    server_retries = Setting(
+        "server_retries",
+        "NBTRACK_HTTP_REQUEST_MAX_RETRIES",
+        3,
+        _parse_size,
+        "How often a question to a tracking server is asked again, where it fails or is overrun.",
+        also=("MLFLOW_HTTP_REQUEST_MAX_RETRIES",),
+    )
+    server_insecure_tls = Setting(
+        "server_insecure_tls",
+        "NBTRACK_TRACKING_INSECURE_TLS",
+        False,
+        _parse_bool,
+        "Do not check who a tracking server is: its certificate may be anybody's.",
+        also=("MLFLOW_TRACKING_INSECURE_TLS",),
+    )
+    server_cert = Setting(
+        "server_cert",
+        "NBTRACK_TRACKING_SERVER_CERT_PATH",
+        "",
+        _parse_text,
+        "File of certificates that a tracking server's is checked by; empty: the usual ones.",
+        also=("MLFLOW_TRACKING_SERVER_CERT_PATH",),
+    )
+    client_cert = Setting(
+        "client_cert",
+        "NBTRACK_TRACKING_CLIENT_CERT_PATH",
+        "",
+        _parse_text,
+        "File with certificate and key that a tracking server knows this user by.",
+        also=("MLFLOW_TRACKING_CLIENT_CERT_PATH",),
     )
 
     def __init__(self) -> None:

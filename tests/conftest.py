@@ -69,6 +69,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
     notices.forget()  # each cause is told once in a process: here, once in a test
     client = Client(tmp_path / "nbtrack.db")
     yield client
+    client.workspace.uploads.end(0)
     client.workspace.writer.close()
 
 
@@ -81,9 +82,15 @@ def mlflow_python() -> str:
 
 
 @pytest.fixture(scope="session")
-def mlflow_server(mlflow_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the real MLflow server keeps its database and its artifacts."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(mlflow_python: str, mlflow_folder: Path) -> Iterator[str]:
     """Start a real MLflow server on loopback, and return its address."""
-    folder = tmp_path_factory.mktemp("mlflow")
+    folder = mlflow_folder
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -110,7 +117,11 @@ def mlflow_server(mlflow_python: str, tmp_path_factory: pytest.TempPathFactory) 
         yield address
     finally:
         os.killpg(server.pid, signal.SIGTERM)  # its workers, too
-        server.wait(30)
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:  # it waits for its own schedulers
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait(30)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,8 +17,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
-    ("errors", "types", "settings", "packing", "_lazy", "_version"),
-    ("db", "migrations", "entities", "exceptions"),
+    ("errors", "types", "settings", "addresses", "packing", "_lazy", "_version"),
+    ("db", "migrations", "entities", "exceptions", "wire"),
     ("store", "artifacts", "models", "provenance", "media", "data"),
     ("registry", "transfer"),
     ("tracking",),
@@ -33,6 +33,9 @@ LAYER_OF = {unit: layer for layer, units in enumerate(LAYERS) for unit in units}
 ALLOWED_SIBLINGS = {
     ("db", "migrations"),  # opening a file is what brings its schema up to date
     ("__init__", "ipython"),  # `%load_ext nbtrack` looks for its functions in the package itself
+    ("addresses", "errors"),  # an address that cannot be used is one of nbtrack's errors
+    ("settings", "addresses"),  # and is refused where it is set
+    ("store", "artifacts"),  # who keeps the file in order looks after what lies outside of it
     ("data", "provenance"),  # what is known of data without MLflow's forms; secrets are masked
     ("packing", "errors"),  # bytes that are no chunk are one of nbtrack's errors
     ("transfer", "registry"),  # what a registered model may be called
@@ -43,7 +46,7 @@ IMPORTED_BY_NOBODY = "testing"
 
 # Outside package -> the files that may import it.
 FENCES = {
-    "sqlite3": r"db\.py|migrations\.py|\w+/sqlite\.py",
+    "sqlite3": r"db\.py|migrations\.py|(\w+/)+sqlite\.py",
     "sqlite_utils": r"db\.py|migrations\.py|\w+/sqlite\.py",
     "IPython": r"ipython/.*",
     "ipykernel": r"ipython/.*",
@@ -53,6 +56,9 @@ FENCES = {
     "starlette": r"(server|serving)/.*",
     "uvicorn": r"(server|serving)/.*",
     "click": r"cli\.py|cli/.*",
+    "fsspec": r"artifacts/(fsspec|rest)\.py|addresses\.py|transfer/imports/mlflow/remote\.py",
+    "s3fs": r"artifacts/fsspec\.py",
+    "requests": r"wire/.*",
 }
 # An ML library has two files of its own, named after it.
 ML_LIBRARIES = {
@@ -246,6 +252,7 @@ def _write(root: Path, file: str, text: str) -> None:
         pytest.param("ipython/a.py", "import anywidget", id="anywidget"),
         pytest.param("report/a.py", "import click", id="click"),
         pytest.param("report/a.py", "def f():\n  import uvicorn", id="uvicorn"),
+        pytest.param("artifacts/a.py", "def f():\n  import fsspec.core", id="fsspec"),
         pytest.param("autologging/torch.py", "def f():\n  import sklearn", id="sklearn elsewhere"),
         pytest.param("autologging/sklearn.py", "import sklearn.base", id="sklearn at module level"),
         pytest.param("autologging/sklearn.py", "class A:\n  import sklearn", id="in a class body"),

@@ -1,4 +1,4 @@
-"""Where the bytes of runs live: content-addressed, compressed where that pays.
+"""Where the bytes of runs live: content-addressed, compressed where that pays, long ones outside.
 
 The functions that ``mlflow.artifacts`` has are found here, too. They belong to the layer of the
 clients, and are looked up there when they are used.
@@ -7,9 +7,20 @@ clients, and are looked up there when they are used.
 from nbtrack._lazy import attach
 from nbtrack.artifacts.base import ArtifactStore
 from nbtrack.artifacts.digest import sha256, tree_digest
-from nbtrack.artifacts.sqlite import PutFiles, SqliteArtifacts
+from nbtrack.artifacts.records import Agree, PutContent, PutFiles
+from nbtrack.artifacts.sqlite import SqliteArtifacts
+from nbtrack.artifacts.uploads import Uploads
 
-__all__ = ["ArtifactStore", "PutFiles", "SqliteArtifacts", "sha256", "tree_digest"]
+__all__ = [
+    "Agree",
+    "ArtifactStore",
+    "PutContent",
+    "PutFiles",
+    "SqliteArtifacts",
+    "Uploads",
+    "sha256",
+    "tree_digest",
+]
 
 _CLIENTS = "nbtrack.tracking.artifacts"
 _FUNCTIONS = ("download_artifacts", "list_artifacts", "load_dict", "load_image", "load_text")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 
 from nbtrack.errors import InvalidParameterError
 
 _MAX_PATH = 1_000
+_RESERVED = re.compile(  # devices to Windows, in any folder and with any extension
+    r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9\u00b9\u00b2\u00b3]) *(\..*)?", re.IGNORECASE
+)
 
 
 def sha256(data: bytes | memoryview) -> str:
@@ -42,20 +46,27 @@ def check_path(path: str) -> str:
     ------
     InvalidParameterError
         The path is empty, absolute, climbs by ``..``, or has parts that some system reads
-        otherwise (a drive, a backslash, a control character, half an emoji).
+        otherwise (a drive, a backslash, a control character, half an emoji, a name such as
+        ``NUL.txt``, a dot at the end).
+
+    Examples
+    --------
+    >>> check_path("plots/roc.json")
+    'plots/roc.json'
     """
     parts = path.split("/")
     bad = (
         not path
         or len(path) > _MAX_PATH
-        or any(part in {"", ".", ".."} or part != part.strip() for part in parts)
+        or any(part in {"", ".", ".."} or part != part.strip().rstrip(".") for part in parts)
+        or any(_RESERVED.fullmatch(part) for part in parts)
         or any(ord(char) < ord(" ") or char in '\\:*?"<>|' for char in path)
         or any("\ud800" <= char <= "\udfff" for char in path)
     )
     if bad:
         raise InvalidParameterError(
             f"{path!r} is no path for an artifact.",
-            hint="Use a relative path with / between its parts and no '..', for example "
-            "plots/roc.json.",
+            hint="Use a relative path with / between its parts and no '..', and no names that a "
+            "system reads otherwise (NUL, a dot at the end), for example plots/roc.json.",
         )
     return path

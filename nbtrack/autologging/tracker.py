@@ -27,7 +27,7 @@ class FluentTracker:
             return default_client().start_run(tags=tags)
         stored = cast("ActiveRun", parent)
         # Where the parent is, whatever database and experiment are in use by now.
-        return Client(stored.path).start_run(
+        return Client(stored.place).start_run(
             experiment_name=stored.experiment_name, parent_run_id=stored.run_id, tags=tags
         )
 

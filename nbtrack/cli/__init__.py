@@ -17,6 +17,7 @@ _PLACES = {
     "experiments": "experiments:experiments",
     "export": "transfer:export_command",
     "gc": "gc:collect",
+    "import": "imports:import_command",
     "merge": "transfer:merge_command",
     "models": "models:models",
     "report": "report:report_command",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nbtrack.cli.base import Group, answer, either, open_client, progress, table
+from nbtrack.cli.base import Failure, Group, answer, either, open_client, progress, table
 from nbtrack.cli.completion import complete_run
 from nbtrack.errors import InvalidParameterError, NotFoundError
 
@@ -168,3 +168,21 @@ def _log(local: Path, run: str, artifact_path: str | None) -> None:
         f"{format_count(len(files), 'file')} ({format_size(total)}) kept with {info.run_name} "
         f"({info.run_id[:8]}).",
     )
+
+
+@artifacts.command("upload")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="At most so long.")
+def upload_artifacts(timeout: float | None) -> None:
+    """Bring files to the address where they are to be, as far as they are not there yet."""
+    from nbtrack.htmlview import format_count
+
+    waiting = open_client().upload_artifacts(timeout)
+    answer(
+        {"waiting": waiting},
+        f"{format_count(waiting, 'file')} still waiting." if waiting else "Nothing is waiting.",
+    )
+    if waiting:
+        raise Failure(
+            f"{format_count(waiting, 'file')} could not be brought to their address.",
+            hint="They are beside the database, and go there when it can be reached.",
+        )

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -200,7 +201,7 @@ def _common_options() -> list[click.Parameter]:
         click.Option(
             ["--db"],
             metavar="PATH",
-            help="The database; default: NBTRACK_DB, else the nearest.",
+            help="Database or server; default: NBTRACK_DB, else the nearest.",
             expose_value=False,
             callback=note,
             shell_complete=_files,
@@ -302,9 +303,9 @@ def open_client(*, make: bool = False) -> Client:
     from nbtrack.tracking import Client
 
     client = Client(options().db)
-    if not make and not client.path.exists():
+    if not make and isinstance(client.place, Path) and not client.place.exists():
         raise NotFoundError(
-            f"There is no database {client.path}.",
+            f"There is no database {client.place}.",
             hint="Name one by --db, or make it: %load_ext nbtrack in a notebook, then fit a model.",
         )
     return client

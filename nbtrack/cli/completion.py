@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import warnings
+from pathlib import Path
 
 import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ZshComplete
@@ -67,13 +68,15 @@ def complete_model(ctx: click.Context, _param: click.Parameter, text: str) -> li
 
 
 def _found(ctx: click.Context, sql: str, text: str) -> list[CompletionItem]:
-    from nbtrack.db import connect_reader, resolve_path
-    from nbtrack.tracking.location import default_path
+    from nbtrack.db import connect_reader
+    from nbtrack.tracking.location import default_place, resolve
 
     said = ctx.find_object(Options)
     # Whatever is wrong with the database is told by the command: nothing may be written at a key.
     with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
-        path = resolve_path(said.db) if said and said.db else default_path()
+        path = resolve(said.db) if said and said.db else default_place()
+        if not isinstance(path, Path):
+            return []  # a server is not asked at a key
         with contextlib.closing(connect_reader(path, upgrade=False)) as conn:
             rows = conn.execute(sql.format(limit=_LIMIT), (text,)).fetchall()
         return [

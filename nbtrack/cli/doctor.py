@@ -62,7 +62,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
 def _database(facts: dict[str, Any]) -> Iterator[str]:
     from nbtrack.htmlview import format_count, format_size
 
-    yield f"Database: {facts['path'] or 'none'} ({facts['why']})"
+    yield f"Database: {facts['path'] or facts.get('server', 'none')} ({facts['why']})"
     if "schema" in facts:
         state = "" if facts["schema"] == facts["schema_known"] else ", brought up to date when used"
         yield (

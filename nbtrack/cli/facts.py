@@ -53,21 +53,23 @@ def installation() -> Facts:
 
 
 def database(db: str | None, problems: Problems) -> Facts:
-    """Return where the database is, why that one, and in which state.
+    """Return where the database or server is, why that one, and in which state.
 
     Parameters
     ----------
     db
         What ``--db`` says.
     """
-    from nbtrack.db import is_network_folder, resolve_path
-    from nbtrack.tracking.location import default_path
+    from nbtrack.db import is_network_folder
+    from nbtrack.tracking.location import default_place, resolve
 
     try:
-        path = resolve_path(db) if db else default_path()
+        path = resolve(db) if db else default_place()
     except NbtrackError as error:
         _problem(problems, error.message, error.hint)
         return {"path": None, "why": _why(db, None)}
+    if not isinstance(path, Path):
+        return {"path": None, "server": str(path), "why": _why(db, None)}
     folder = path.parent
     facts: Facts = {
         "path": str(path),

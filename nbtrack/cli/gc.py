@@ -32,9 +32,13 @@ def collect(
     }
     counts = ", ".join(htmlview.format_count(number, name) for name, number in what.items())
     size = htmlview.format_size(done.nbytes)
+    verb = "Would delete" if dry_run else "Deleted"
+    orphans = htmlview.format_count(done.orphans, "file")
+    outside = f"{verb} outside of the database: {orphans} that belong to nothing"
     answer(
         asdict(done),
-        f"{'Would delete' if dry_run else 'Deleted'}: {counts} ({size}).",
+        f"{verb}: {counts} ({size}).",
+        *([f"{outside} ({htmlview.format_size(done.orphan_bytes)})."] if done.orphans else []),
         *(f"Kept: {run.run_name} ({run.run_id}), because {run.reason}." for run in done.kept),
     )
 

@@ -133,14 +133,11 @@ def _shown(details: dict[str, Any]) -> list[str]:
         "registered": ", ".join(f"{x['name']} version {x['version']}" for x in run["registered"]),
     }
     lines = [f"{name:<11} {value}" for name, value in facts.items() if value not in {None, ""}]
-    metrics = [
-        [
-            key,
-            *(format_number(float(summary[part])) for part in ("last", "min", "max")),
-            summary["count"],
-        ]
-        for key, summary in sorted(run["metrics"].items())
-    ]
+    metrics = []
+    for key, summary in sorted(run["metrics"].items()):
+        last, low, high = (format_number(float(summary[part])) for part in ("last", "min", "max"))
+        count = summary["count"]  # 0 on a server, which tells the last value only
+        metrics.append([key, last, low, high, count] if count else [key, last, "–", "–", "–"])
     parts = {
         "metric": (metrics, ["last", "min", "max", "points"]),
         "param": (sorted(run["params"].items()), ["value"]),

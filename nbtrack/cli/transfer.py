@@ -38,14 +38,14 @@ def merge_command(sources: tuple[Path, ...], *, dry_run: bool) -> None:
                     {"path": str(path), "dry_run": dry_run, **asdict(report)}
                     for path, report in done
                 ],
-                *(text for path, report in done for text in _lines(f"{path}{note}", report)),
+                *(text for path, report in done for text in report_lines(f"{path}{note}", report)),
             )
-    _fail_for(problem for _, report in done for problem in report.problems)
+    fail_for(problem for _, report in done for problem in report.problems)
 
 
 @click.command("export", cls=Command)
 @click.argument("run_names", metavar="[RUNS]...", nargs=-1, shell_complete=complete_run)
-@click.argument("path", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path())
 @click.option(
     "--experiment",
     "experiments",
@@ -54,16 +54,28 @@ def merge_command(sources: tuple[Path, ...], *, dry_run: bool) -> None:
     help="All its runs; may be repeated.",
     shell_complete=complete_experiment,
 )
-def export_command(run_names: tuple[str, ...], path: Path, *, experiments: tuple[str, ...]) -> None:
-    """Bring RUNS, their children and all they refer to into the database OUT."""
+@click.option(
+    "--mlflow",
+    is_flag=True,
+    help="OUT is MLflow's: a folder mlruns, or a database mlflow.db. A server is so anyway.",
+)
+def export_command(
+    run_names: tuple[str, ...], target: str, *, experiments: tuple[str, ...], mlflow: bool
+) -> None:
+    """Bring RUNS, their children and all they refer to into the database OUT, or to MLflow."""
+    from nbtrack.wire.address import is_address, parse_address
+
     client = open_client()
+    is_server = is_address(target)
     with progress("export", "") as shown:
-        report = client.export(run_names, path, experiment_names=experiments, progress=shown)
-    answer({"path": str(path), **asdict(report)}, *_lines(str(path), report))
-    _fail_for(report.problems)
+        export = client.export_mlflow if mlflow or is_server else client.export
+        report = export(run_names, target, experiment_names=experiments, progress=shown)
+    where = str(parse_address(target)) if is_server else target  # without a password
+    answer({"path": where, **asdict(report)}, *report_lines(where, report))
+    fail_for(report.problems)
 
 
-def _lines(where: str, report: MergeReport) -> list[str]:
+def report_lines(where: str, report: MergeReport) -> list[str]:
     """Return what was brought over."""
     from nbtrack.htmlview import clip, format_count, format_size
 
@@ -77,10 +89,11 @@ def _lines(where: str, report: MergeReport) -> list[str]:
     for made in report.versions:
         was = f", {made.source_version} there" if made.source_version != made.version else ""
         lines.append(f"Model {made.name}: version {made.version}{was}.")
+    lines += [f"Model {name}: brought up to date." for name in report.models]
     return [clip(text, _LONG) for text in (*lines, *report.conflicts)]
 
 
-def _fail_for(problems: Iterable[str]) -> None:
+def fail_for(problems: Iterable[str]) -> None:
     """Say what was left out, and fail if that is something."""
     from nbtrack.htmlview import clip
 

@@ -6,6 +6,7 @@ import argparse
 import re
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
@@ -13,7 +14,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 
 from nbtrack import autologging
 from nbtrack.errors import InvalidParameterError, NbtrackError
-from nbtrack.tracking.location import current_path
+from nbtrack.tracking.location import current_place
 
 
 class Shown:
@@ -224,9 +225,13 @@ def _off(arguments: argparse.Namespace) -> Shown:
 def _status(_arguments: argparse.Namespace) -> Shown:
     from nbtrack import htmlview
 
-    path = current_path()
-    size = htmlview.format_size(path.stat().st_size) if path.exists() else "made by the first run"
-    rows = [["database", f"{path} ({size})", "", ""]]
+    place = current_place()
+    rows = [["server", str(place), "", ""]]
+    if isinstance(place, Path):
+        size = "made by the first run"
+        if place.exists():
+            size = htmlview.format_size(place.stat().st_size)
+        rows = [["database", f"{place} ({size})", "", ""]]
     for name, state in autologging.status().items():
         on = f"tracked ({state.version})" if state.installed else f"off: {state.reason}"
         logged = ", ".join(f"{number:,} {what}" for what, number in sorted(state.logged.items()))

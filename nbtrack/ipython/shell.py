@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from traitlets import TraitError
@@ -22,7 +23,7 @@ from nbtrack.ipython.config import NBTrack
 from nbtrack.ipython.magics import NbtrackMagics, is_off, off_cell
 from nbtrack.provenance import cells
 from nbtrack.tracking import events, notices
-from nbtrack.tracking.location import current_path
+from nbtrack.tracking.location import current_place
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
@@ -154,14 +155,16 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def _greeting() -> str:
-    path = current_path()
-    try:
-        check_file(path)
-    except NbtrackError as error:
-        return f"nbtrack cannot store anything: {error}"
-    state = "" if path.exists() else " (made by the first run)"
+    place = current_place()
+    where, state = str(place), ""
+    if isinstance(place, Path):
+        try:
+            check_file(place)
+        except NbtrackError as error:
+            return f"nbtrack cannot store anything: {error}"
+        where, state = _short(place), "" if place.exists() else " (made by the first run)"
     libraries = ", ".join(_library_names())
-    return f"nbtrack tracks every fit of {libraries} in {_short(path)}{state} · %nbtrack for help"
+    return f"nbtrack tracks every fit of {libraries} in {where}{state} · %nbtrack for help"
 
 
 def _library_names() -> list[str]:

@@ -102,8 +102,7 @@ def write_report(
             hint=f"Make it: mkdir -p {target.parent}",
         )
     source = DataSource(client)
-    title = title or client.path.parent.name or "nbtrack"
-    content = _content(client, source, runs, title, progress)
+    content = _content(client, source, runs, title or _name(client), progress)
     _write(target, _page(content))
     return target
 
@@ -123,7 +122,7 @@ def _content(
         "title": title,
         "generated_ms": time.time_ns() // 1_000_000,
         "nbtrack_version": __version__,
-        "database": client.path.name,
+        "database": _database(client),
         "runs": table,
         "histories": histories,
         "notes": [note] if note else [],
@@ -131,6 +130,15 @@ def _content(
         "sources": sources,
         "models": source.search_models(),
     }
+
+
+def _database(client: Client) -> str:
+    return client.place.name if isinstance(client.place, Path) else client.tracking_uri
+
+
+def _name(client: Client) -> str:
+    folder = client.place.parent.name if isinstance(client.place, Path) else ""
+    return folder or "nbtrack"
 
 
 def _details(

@@ -72,8 +72,12 @@ class Store(Protocol):
 
     # -- logging
 
-    def create_run(self, run: NewRun) -> None:
-        """Begin a run."""
+    def create_run(self, run: NewRun) -> str:
+        """Begin a run and return the id that it has from now on.
+
+        A server gives ids of its own, and is asked at once: there this verb raises `StoreError`
+        where it cannot be.
+        """
 
     def update_run(
         self,

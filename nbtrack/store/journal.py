@@ -30,6 +30,8 @@ from typing import Any
 from nbtrack.db import Fields, Loggable
 from nbtrack.store.journal_file import (
     BASE_AT,
+    DELIVERED,
+    DELIVERED_AT,
     FRAMES_AT,
     SLOT,
     SLOTS_AT,
@@ -388,6 +390,12 @@ class Journal:
                 with contextlib.suppress(OSError):
                     self._shrink(self._file)
 
+    def note_delivered(self, records: int, points: int) -> None:
+        """Keep in the file how much of it a server has, which keeps no such count itself."""
+        with self._lock:
+            if self._opened and self._view:
+                DELIVERED.pack_into(self._view, DELIVERED_AT, records, points)
+
     def _shrink(self, file: PendingFile) -> None:
         """Give the room of frames back, all of which the database has.
 
@@ -480,7 +488,7 @@ class Journal:
             new.close(remove=True)
             return False
         new.view[BASE_AT : BASE_AT + 8] = self._view[BASE_AT : BASE_AT + 8]
-        new.view[SLOTS_AT:] = self._view[SLOTS_AT:]
+        new.view[DELIVERED_AT:] = self._view[DELIVERED_AT:]
         self._file, self._view, self._read = new, new.view, FRAMES_AT
         self._memory.clear()
         self._unsaid.clear()

@@ -5,6 +5,7 @@ Beside the database it is called ``<database>-pending-<session>``. In the byte o
     0        magic (8 bytes), ordinal of the point in slot 0 and where the frames begin (uint64),
              length of the JSON (uint32)
     28       JSON: who writes
+    4080     how many records and points were delivered (uint64); 0 where the database keeps that
     4096     slots for points: step, timestamp (int64), value (float64), series, mark (uint32)
     ...      frames: records one after the other, each with its number and a digest
 
@@ -36,6 +37,8 @@ SLOTS_AT = 4096
 FRAMES_AT = SLOTS_AT + SLOTS * SLOT.size
 BASE_AT = 8  # where the ordinal of slot 0 stands
 START_AT = 16  # where it stands where the frames begin
+DELIVERED = struct.Struct("=QQ")
+DELIVERED_AT = SLOTS_AT - DELIVERED.size
 
 _HEAD = struct.Struct("=8sQQI")
 _FRAME = struct.Struct("=QQIIQ")  # size of what follows, number, length of the JSON, 0, digest
@@ -59,11 +62,14 @@ class Head:
         Where the frames begin.
     identity
         Who writes.
+    delivered
+        How many records and points of it a server has.
     """
 
     base: int
     start: int
     identity: dict[str, Any]
+    delivered: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +194,7 @@ def head(base: int, identity: bytes) -> bytes:
         The identity, as JSON, has no room.
     """
     content = _HEAD.pack(MAGIC, base, FRAMES_AT, len(identity)) + identity
-    if len(content) > SLOTS_AT:
+    if len(content) > DELIVERED_AT:
         raise ValueError("the identity has no room")
     return content.ljust(SLOTS_AT, b"\0")
 
@@ -293,7 +299,8 @@ def read_head(file: int) -> Head | None:
         return None
     if not isinstance(identity, dict) or base > _MOST or not FRAMES_AT <= start <= _MOST:
         return None
-    return Head(base, start, identity)
+    records, points = DELIVERED.unpack_from(data, DELIVERED_AT)
+    return Head(base, start, identity, (records, points))
 
 
 def read_slots(file: int, base: int) -> bytes:

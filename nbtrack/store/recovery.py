@@ -54,7 +54,7 @@ def recover(
     database has is noted with the data itself.
     """
     faults: list[str] = []
-    with _opened(path) as file:
+    with opened(path) as file:
         head = None if file is None else journal_file.read_head(file)
         if file is None or head is None:
             return
@@ -137,7 +137,7 @@ def _lives(identity: Mapping[str, Any], is_alive: IsAlive) -> bool:
 
 def _identity(path: Path) -> dict[str, Any] | None:
     """Return who writes a journal, and when it was last touched; None if it is none."""
-    with _opened(path) as file:
+    with opened(path) as file:
         head = None if file is None else journal_file.read_head(file)
         if file is None or head is None:
             return None
@@ -156,7 +156,7 @@ def _identity(path: Path) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int | None]:
+def opened(path: Path) -> Iterator[int | None]:
     """Open a regular file for reading; None for anything else, which might block or lead away."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:

@@ -106,9 +106,10 @@ class SqliteStore:
 
     # -- writing
 
-    def create_run(self, run: NewRun) -> None:
-        """Begin a run."""
+    def create_run(self, run: NewRun) -> str:
+        """Begin a run and return its id."""
         self._sink.submit(records.CreateRun(run))
+        return run.run_id
 
     def update_run(
         self,

@@ -117,6 +117,10 @@ class StoreContract:
         """Return the id of a session that the store knows; None: it knows none."""
         return None
 
+    def tags(self, run: Run) -> dict[str, str]:
+        """Return the tags of a run without those that the store itself gives to every run."""
+        return dict(run.data.tags)
+
     def begin(
         self,
         store: Store,
@@ -129,11 +133,10 @@ class StoreContract:
         session_id: str | None = None,
         execution_id: str | None = None,
     ) -> str:
-        """Begin a run and return its id."""
-        run_id = run_id or uuid.uuid4().hex
-        store.create_run(
+        """Begin a run and return its id; a store may give it another one than is asked for."""
+        return store.create_run(
             NewRun(
-                run_id=run_id,
+                run_id=run_id or uuid.uuid4().hex,
                 run_name=name,
                 experiment_name=experiment,
                 status=RunStatus.RUNNING,
@@ -144,7 +147,6 @@ class StoreContract:
                 execution_id=execution_id,
             )
         )
-        return run_id
 
     # -- runs
 
@@ -181,11 +183,10 @@ class StoreContract:
         assert (info.status, info.end_time) == (RunStatus.RUNNING, None)
 
     def test_tags_of_the_beginning(self, store: Store) -> None:
-        run_id = uuid.uuid4().hex
-        store.create_run(
-            NewRun(run_id, "a", "Default", RunStatus.RUNNING, 1, "me", tags={"a": "1"})
+        run_id = store.create_run(
+            NewRun(uuid.uuid4().hex, "a", "Default", RunStatus.RUNNING, 1, "me", tags={"a": "1"})
         )
-        assert store.get_run(run_id).data.tags == {"a": "1"}
+        assert self.tags(store.get_run(run_id)) == {"a": "1"}
 
     def test_update_of_one_run_leaves_the_others(self, store: Store) -> None:
         one, other = self.begin(store), self.begin(store)
@@ -208,9 +209,9 @@ class StoreContract:
         store.set_tags(run_id, {"a": "tag"})
         store.set_tags(run_id, {"a": "other tag", "c": ""})
         store.log_params(run_id, {})
-        data = store.get_run(run_id).data
-        assert data.params == {"a": "1", "b": "3"}
-        assert data.tags == {"a": "other tag", "c": ""}
+        run = store.get_run(run_id)
+        assert run.data.params == {"a": "1", "b": "3"}
+        assert self.tags(run) == {"a": "other tag", "c": ""}
 
     def test_params_have_a_history(self, store: Store) -> None:
         run_id, other = self.begin(store), self.begin(store)
@@ -492,9 +493,8 @@ class StoreContract:
 
     def test_a_run_names_its_experiment_by_id(self, store: Store) -> None:
         made = store.create_experiment("mine")
-        run_id = uuid.uuid4().hex
-        store.create_run(
-            NewRun(run_id, "a", "ignored", RunStatus.RUNNING, 1, "me", experiment_id=made)
+        run_id = store.create_run(
+            NewRun(uuid.uuid4().hex, "a", "ignored", RunStatus.RUNNING, 1, "me", experiment_id=made)
         )
         info = store.get_run(run_id).info
         assert (info.experiment_id, info.experiment_name) == (made, "mine")
@@ -611,7 +611,7 @@ class StoreContract:
         run_id = self.begin(store)
         store.set_tags(run_id, {"a": "1", "b": "2"})
         store.delete_tag(run_id, "a")
-        assert store.get_run(run_id).data.tags == {"b": "2"}
+        assert self.tags(store.get_run(run_id)) == {"b": "2"}
         with pytest.raises(NotFoundError, match="No tag with name: a"):
             store.delete_tag(run_id, "a")
         with pytest.raises(NotFoundError, match=r"f{32}"):

@@ -11,7 +11,7 @@ from nbtrack.provenance.source import NOTE
 from nbtrack.settings import Settings, settings
 from nbtrack.tracking import active, notices
 from nbtrack.tracking.client import Client
-from nbtrack.tracking.location import current_path
+from nbtrack.tracking.location import current_place
 from nbtrack.tracking.operations import RunOperations
 from nbtrack.tracking.run import ActiveRun
 from nbtrack.types import LifecycleStage, Run, RunStatus
@@ -19,7 +19,7 @@ from nbtrack.types import LifecycleStage, Run, RunStatus
 
 def default_client() -> Client:
     """Return the client that the functions of ``nbtrack.*`` use."""
-    return Client(current_path())
+    return Client(current_place())
 
 
 def start_run(  # noqa: PLR0917 - MLflow's signature
@@ -207,7 +207,7 @@ def last_active_run() -> ActiveRun | Run | None:
     {'loss': 0.5}
     """
     run = active.last.get()
-    return active_run() or (None if run is None else Client(run.path).get_run(run.run_id))
+    return active_run() or (None if run is None else Client(run.place).get_run(run.run_id))
 
 
 def end_run(status: str = RunStatus.FINISHED) -> None:
@@ -237,4 +237,4 @@ def run_to_log_to(run_id: str | None = None) -> ActiveRun:
 
 def operations(run: ActiveRun, synchronous: bool | None) -> RunOperations | None:
     """Return what to wait for, if that was asked for."""
-    return RunOperations(Client(run.path).flush) if synchronous is False else None
+    return RunOperations(Client(run.place).flush) if synchronous is False else None

@@ -86,14 +86,19 @@ def create_experiment(
     Parameters
     ----------
     artifact_location
-        Noted for MLflow's sake; artifacts are kept in the database.
+        Where contents of artifacts are brought that are too long for the database file: an address
+        of fsspec such as ``s3://bucket/folder``, or a folder. Default: as the setting
+        ``artifact_location`` says.
     tags
         First tags.
 
     Raises
     ------
     AlreadyExistsError, InvalidParameterError
-        There is one of that name, in the trash or not; the name is blank.
+        There is one of that name, in the trash or not; the name is blank; nothing can be written to
+        the location.
+    MissingPackageError
+        fsspec, or its package for the location, is not installed.
 
     Examples
     --------

@@ -6,16 +6,17 @@ from pathlib import Path
 
 from nbtrack.settings import settings
 from nbtrack.tracking.fluent import default_client
-from nbtrack.tracking.location import choose, current_path, is_chosen
+from nbtrack.tracking.location import choose, current_place, is_chosen
 
 
 def set_tracking_uri(uri: str | Path) -> None:
-    """Choose the database of the functions of ``nbtrack.*``, and of clients that name none.
+    """Choose the database, or server, of ``nbtrack.*`` and of clients that name none.
 
     Parameters
     ----------
     uri
-        A path or ``sqlite:///path``; empty: choose again as at the start.
+        A path, ``sqlite:///path``, or the address of a tracking server, ``http(s)://...``; empty:
+        choose again as at the start.
 
     Raises
     ------
@@ -31,7 +32,7 @@ def set_tracking_uri(uri: str | Path) -> None:
 
 
 def get_tracking_uri() -> str:
-    """Return the absolute path of the database that is in use.
+    """Return the absolute path of the database, or the address of the server, that is in use.
 
     Examples
     --------
@@ -39,11 +40,11 @@ def get_tracking_uri() -> str:
     >>> nbtrack.get_tracking_uri().endswith(".db")
     True
     """
-    return str(current_path())
+    return str(current_place())
 
 
 def is_tracking_uri_set() -> bool:
-    """Return whether code, a setting or the environment has named the database.
+    """Return whether code, a setting or the environment has named the database or server.
 
     Examples
     --------
@@ -56,7 +57,7 @@ def is_tracking_uri_set() -> bool:
 
 
 def flush(timeout: float = 10.0) -> None:
-    """Return when all that was logged by this process is on disk.
+    """Return when all that was logged by this process is on disk, or on the server.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ def flush(timeout: float = 10.0) -> None:
     Raises
     ------
     StoreError
-        The database could not be written in that time; the records stay queued.
+        It could not be written in that time; the records stay queued.
 
     Examples
     --------

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from nbtrack.artifacts import PutFiles
+from nbtrack.artifacts import PutContent, PutFiles
 from nbtrack.db import Connection, Fields, Loggable
 from nbtrack.models import Snapshot, write_files
 
@@ -72,5 +72,9 @@ class ModelFiles(Loggable):
         PutFiles(self.run_id, files).apply(conn)
 
 
-JOURNALED: Mapping[str, type[Loggable]] = {"model_files": ModelFiles, "put_files": PutFiles}
+JOURNALED: Mapping[str, type[Loggable]] = {
+    "model_files": ModelFiles,
+    "put_content": PutContent,
+    "put_files": PutFiles,
+}
 """What is journaled besides the store's records."""

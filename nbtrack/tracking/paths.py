@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nbtrack.artifacts.digest import check_path
@@ -61,8 +62,9 @@ def local_files(local: Path, folder: str) -> list[tuple[Path, str]]:
     return found
 
 
-def read_local(file: Path) -> bytes:
-    """Return the bytes of a file.
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Say what it means when a file cannot be read.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def read_local(file: Path) -> bytes:
         It has gone; it cannot be read.
     """
     try:
-        return file.read_bytes()
+        yield
     except FileNotFoundError:
         raise _absent(file) from None
     except OSError as error:

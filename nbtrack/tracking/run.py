@@ -41,8 +41,8 @@ class ActiveRun(RunLife, RunFiles):
     ----------
     run_id, run_name, experiment_name, parent_run_id, user_id
         Who it is.
-    path
-        The database it is in.
+    place
+        The database or the server it is in.
     status
         `RunStatus`.
     start_time, end_time
@@ -311,7 +311,7 @@ class ActiveRun(RunLife, RunFiles):
     def log_state(self, snapshot: Snapshot, artifact_path: str = MODEL_PATH) -> None:
         """Keep a model that is bytes already; one with the same path takes its place."""
         model_id = new_id()
-        self._workspace.writer.submit(ModelFiles(snapshot, self.run_id, artifact_path, model_id))
+        self._workspace.keep_model(ModelFiles(snapshot, self.run_id, artifact_path, model_id))
         self._workspace.store.log_model(
             ModelInfo(
                 model_id=model_id,

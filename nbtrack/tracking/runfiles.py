@@ -1,7 +1,8 @@
 """What a run keeps as files: artifacts of the disk, texts, dicts, figures, images, tables.
 
 Everything is read and encoded in the call, so that later changes of a file or an object do not
-matter; hashing, compressing and storing happen in the writer's thread.
+matter; hashing, compressing and storing happen in the writer's thread, but for long files: they are
+read once, and are beside the database then.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from nbtrack import media
 from nbtrack.errors import InvalidParameterError, NotFoundError
-from nbtrack.tracking.paths import AnyPath, file_inside, inside, local_files, read_local
+from nbtrack.tracking.paths import AnyPath, file_inside, inside, local_files, readable
 from nbtrack.tracking.workspace import Workspace
 
 IMAGES_TAG = "mlflow.loggedImages"
@@ -53,6 +54,8 @@ class RunFiles:
         ------
         NotFoundError, InvalidParameterError
             There is no such file; it, or the path, cannot be used.
+        StoreError
+            It is long, and there is no room for it beside the database.
         """
         local = Path(local_path)
         folder = inside(artifact_path)
@@ -74,6 +77,8 @@ class RunFiles:
         ------
         NotFoundError, InvalidParameterError
             There is no such folder; a file in it, or the path, cannot be used.
+        StoreError
+            A file is long, and there is no room for it beside the database.
         """
         local = Path(local_dir)
         if not local.is_dir():
@@ -174,7 +179,8 @@ class RunFiles:
 
     def _put_local(self, local: Path, folder: str) -> None:
         for file, path in local_files(local, folder):
-            self._put({path: read_local(file)})
+            with readable(file):
+                self._workspace.artifacts.put_file(self.run_id, path, file)
 
     def _put(self, files: Mapping[str, bytes]) -> None:
         self._workspace.artifacts.put(self.run_id, files)

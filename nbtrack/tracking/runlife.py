@@ -52,7 +52,7 @@ class RunLife:
         self._experiment_id = experiment_id
         self._system: Any = None
         self._is_resumed = False
-        self.path = workspace.path
+        self.place = workspace.place
         self.run_id = run_id
         self.run_name = run_name
         self.experiment_name = experiment_name

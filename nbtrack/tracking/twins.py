@@ -18,6 +18,8 @@ from nbtrack.db import Reader
 from nbtrack.errors import NbtrackError
 from nbtrack.provenance.cells import executions
 from nbtrack.tracking import notices
+from nbtrack.tracking.location import Place
+from nbtrack.types import RunQuery
 
 if TYPE_CHECKING:
     from nbtrack.tracking.run import ActiveRun
@@ -34,8 +36,8 @@ _EARLIER = (
 class _Experiment:
     """What the runs of one experiment were made of: the first run by identity."""
 
-    def __init__(self, path: Path, name: str) -> None:
-        self._path, self._name = path, name
+    def __init__(self, place: Place, name: str) -> None:
+        self._place, self._name = place, name
         self._lock = threading.Lock()
         self._first: dict[str, tuple[str, str]] = {}  # id and name of the run
         self._asking: list[tuple[str, ActiveRun]] = []  # until all is read
@@ -56,8 +58,7 @@ class _Experiment:
 
     def _read(self) -> None:
         try:
-            rows = Reader(self._path).rows(_EARLIER, (self._name, IDENTITY))
-            earlier = {str(row["value"]): (row["run_id"], row["run_name"]) for row in rows}
+            earlier = self._earlier()
         except NbtrackError:
             earlier = {}  # there is no file yet, or it cannot be read: others tell of that
         with self._lock:
@@ -67,6 +68,22 @@ class _Experiment:
         for identity, run in asking:
             self._answer(identity, run)
 
+    def _earlier(self) -> dict[str, tuple[str, str]]:
+        """Return id and name of the first run of each kind that is stored."""
+        if isinstance(self._place, Path):
+            rows = Reader(self._place).rows(_EARLIER, (self._name, IDENTITY))
+            return {str(row["value"]): (row["run_id"], row["run_name"]) for row in rows}
+        from nbtrack.tracking.workspace import open_workspace
+
+        store = open_workspace(self._place).store
+        experiment = store.get_experiment_by_name(self._name)
+        if experiment is None:
+            return {}
+        table = store.run_table(RunQuery([experiment.experiment_id], max_results=-1))
+        marks = table.tags.get(IDENTITY, [None] * len(table.run_ids))
+        runs = zip(marks, table.run_ids, table.info["run_name"], strict=True)
+        return {mark: (run_id, name) for mark, run_id, name in runs if mark is not None}
+
     def _answer(self, identity: str, run: ActiveRun) -> None:
         with self._lock:
             run_id, name = self._first.setdefault(identity, (run.run_id, run.run_name))
@@ -74,7 +91,7 @@ class _Experiment:
             run.set_tags({NOTICE: f"Same data, params and code as run {name} ({run_id[:8]})."})
 
 
-_experiments: dict[tuple[Path, str], _Experiment] = {}
+_experiments: dict[tuple[Place, str], _Experiment] = {}
 
 
 def look(run: ActiveRun) -> None:
@@ -87,7 +104,7 @@ def look(run: ActiveRun) -> None:
     if identity is None:
         return
     run.set_tags({IDENTITY: identity})
-    key = (run.path, run.experiment_name)
+    key = (run.place, run.experiment_name)
     try:
         _experiments.setdefault(key, _Experiment(*key)).ask(identity, run)
     except RuntimeError as error:  # no thread can be had: the process is at its end

@@ -1,29 +1,35 @@
-"""A database file as this process uses it: its writer, its stores, and who this process is."""
+"""A database file, or a server, as this process uses it: its stores, and who this process is."""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 
-from nbtrack.artifacts import ArtifactStore, SqliteArtifacts, sha256
+from nbtrack.artifacts import ArtifactStore, SqliteArtifacts, Uploads, sha256
 from nbtrack.db import Reader
+from nbtrack.errors import NbtrackError, NotFoundError
 from nbtrack.provenance import cells, is_alive, this_environment, this_process
-from nbtrack.registry import Registry, SqliteRegistry
-from nbtrack.store import Session, SqliteStore, Store, Writer, search
+from nbtrack.registry import Registry, RunUri, SqliteRegistry, parse
+from nbtrack.settings import settings
+from nbtrack.store import NewRun, Session, SqliteStore, Store, Writer, search
 from nbtrack.tracking import notices
-from nbtrack.tracking.modelfiles import JOURNALED
+from nbtrack.tracking.location import Place
+from nbtrack.tracking.modelfiles import JOURNALED, ModelFiles
 from nbtrack.tracking.names import new_id
+from nbtrack.types import ModelVersion
+from nbtrack.wire import Address
 
 
-class Workspace:
-    """Everything one process has of one database file. Use `open_workspace`.
+class Workspace(ABC):
+    """Everything one process has of one database file or server. Use `open_workspace`.
 
     Parameters
     ----------
-    path
-        The file; it is made by the first thing that is written.
+    place
+        The file; it is made by the first thing that is written. Or the server.
 
     Attributes
     ----------
@@ -31,26 +37,94 @@ class Workspace:
         The contracts of the layers below.
     session
         This process.
+    has_runs
+        Whether this process has begun some there.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    store: Store
+    artifacts: ArtifactStore
+    registry: Registry
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.has_runs = False
         self.begin_session()
-        self.writer = Writer(
-            path,
-            session=lambda: self.session,
-            is_alive=is_alive,
-            on_trouble=notices.warn,
-            kinds=JOURNALED,
-        )
-        reader = Reader(path, on_open=search.register)
-        self.store: Store = SqliteStore(self.writer, reader, is_alive)
-        self.artifacts: ArtifactStore = SqliteArtifacts(self.writer, reader)
-        self.registry: Registry = SqliteRegistry(self.writer, reader)
-        self._stored = 0  # executions that are in the store, or on their way
-        self._open_cell: int | None = None  # of these, the one whose end is not
-        self._cell_lock = threading.Lock()
-        self.has_runs = False  # begun by this process
+
+    @property
+    @abstractmethod
+    def path(self) -> Path:
+        """The file.
+
+        Raises
+        ------
+        InvalidParameterError
+            It is a server.
+        """
+
+    @property
+    @abstractmethod
+    def writer(self) -> Writer:
+        """What writes to the file; raises as `path`."""
+
+    @abstractmethod
+    def is_empty(self) -> bool:
+        """Return whether there is nothing yet, nor anything on its way there."""
+
+    @abstractmethod
+    def flush(self, timeout: float = 10.0) -> None:
+        """Return when all that was logged by this process has arrived.
+
+        Raises
+        ------
+        StoreError
+            It could not be written within `timeout` seconds.
+        """
+
+    @abstractmethod
+    def upload(self, timeout: float | None) -> int:
+        """Bring long contents to their address now; return how many are still waiting.
+
+        Raises
+        ------
+        StoreError
+            The database cannot be read or written.
+        """
+
+    @abstractmethod
+    def hurry(self) -> None:
+        """Have what waits written soon, without blocking."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write what waits, and take nothing more."""
+
+    @abstractmethod
+    def begin_run(self, run: NewRun) -> str:
+        """Begin a run, with the cell it is in, and return its id.
+
+        Raises
+        ------
+        StoreError
+            A server, which gives the id, cannot be asked.
+        """
+
+    @abstractmethod
+    def keep_model(self, model: ModelFiles) -> None:
+        """Store the files of a model; returns at once."""
+
+    @abstractmethod
+    def sync_cells(self) -> None:
+        """Store the cells that were executed by now."""
+
+    @abstractmethod
+    def locate(self, version: ModelVersion) -> RunUri:
+        """Return where the files of a registered version are.
+
+        Raises
+        ------
+        NotFoundError
+            They are below no run, and below no logged model.
+        """
 
     def begin_session(self) -> None:
         """Say who this process is: at the start, and anew after a fork."""
@@ -67,6 +141,83 @@ class Workspace:
             start_ms=time.time_ns() // 1_000_000,
         )
 
+
+class FileWorkspace(Workspace):
+    """A database file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._path = path
+        _check_settings()
+        self._writer = Writer(
+            path,
+            session=lambda: self.session,
+            is_alive=is_alive,
+            on_trouble=notices.warn,
+            kinds=JOURNALED,
+        )
+        reader = Reader(path, on_open=search.register)
+        self.store = SqliteStore(self.writer, reader, is_alive)
+        self.artifacts = SqliteArtifacts(self.writer, reader, lambda: self.session.session_id)
+        self.uploads = Uploads(
+            path, self.writer, reader, lambda message, cause: notices.warn(message, cause=cause)
+        )
+        self.registry = SqliteRegistry(self.writer, reader)
+        self._stored = 0  # executions that are in the store, or on their way
+        self._open_cell: int | None = None  # of these, the one whose end is not
+        self._cell_lock = threading.Lock()
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    @property
+    def writer(self) -> Writer:
+        """What writes to the file."""
+        return self._writer
+
+    def is_empty(self) -> bool:
+        """Return whether there is no file yet, nor anything on its way to it."""
+        if not self.path.exists():
+            self.flush()
+        return not self.path.exists()
+
+    def flush(self, timeout: float = 10.0) -> None:
+        """Return when all that was logged by this process is on disk."""
+        self.writer.flush(timeout)
+
+    def upload(self, timeout: float | None) -> int:
+        """Bring long contents to their address now; return how many are still waiting."""
+        return self.uploads.wait(timeout)
+
+    def hurry(self) -> None:
+        """Have what waits written soon."""
+        self.writer.hurry()
+
+    def close(self) -> None:
+        """Write what waits, and close the file."""
+        self.writer.close()
+
+    def begin_run(self, run: NewRun) -> str:
+        """Begin a run, and store the cells before it."""
+        self.sync_cells()
+        return self.store.create_run(run)
+
+    def keep_model(self, model: ModelFiles) -> None:
+        """Store the files of a model."""
+        self.writer.submit(model)
+
+    def locate(self, version: ModelVersion) -> RunUri:
+        """Return the run that a version is from."""
+        source = parse(version.source)
+        if not isinstance(source, RunUri):
+            raise NotFoundError(
+                f"models:/{version.name}/{version.version} points to {version.source!r}, "
+                "which is no run."
+            )
+        return source
+
     def sync_cells(self) -> None:
         """Store the cells that were executed by now.
 
@@ -74,6 +225,8 @@ class Workspace:
         cells, one that has some gets all of the notebook, in order.
         """
         with self._cell_lock:
+            if not self.has_runs:
+                self.uploads.resume()
             self.has_runs = True
             if self._open_cell is not None and cells.executions[self._open_cell].end_ms is not None:
                 cell = cells.executions[self._open_cell]
@@ -88,16 +241,34 @@ class Workspace:
                 self._stored += 1
 
 
+def _check_settings() -> None:
+    """Tell what the environment says of artifacts and cannot be: a fit would not look at it."""
+    for name in ("artifact_file_mb", "artifact_location"):
+        try:
+            getattr(settings, name)
+        except NbtrackError as error:
+            notices.warn(
+                f"{error.message} Artifacts are kept beside the database.\nhint: {error.hint}",
+                cause=name,
+            )
+
+
 _lock = threading.Lock()
-_open: dict[Path, Workspace] = {}
+_open: dict[Place, Workspace] = {}
 
 
-def open_workspace(path: Path) -> Workspace:
-    """Return the workspace of a file: one per process and file, so that there is one writer."""
+def open_workspace(place: Place) -> Workspace:
+    """Return the workspace of a place: one per process and place, so that there is one writer."""
     with _lock:
-        workspace = _open.get(path)
+        workspace = _open.get(place)
         if workspace is None:
-            workspace = _open[path] = Workspace(path)
+            if isinstance(place, Address):
+                from nbtrack.tracking.server import ServerWorkspace
+
+                workspace = ServerWorkspace(place)
+            else:
+                workspace = FileWorkspace(place)
+            _open[place] = workspace
         return workspace
 
 
@@ -112,7 +283,7 @@ def flush_workspace(path: Path) -> None:
     with _lock:
         workspace = _open.get(path)
     if workspace is not None:
-        workspace.writer.flush()
+        workspace.flush()
 
 
 def _after_fork_in_child() -> None:
@@ -137,7 +308,7 @@ def _cell_ended() -> None:
     for workspace in workspaces:
         if workspace.has_runs:
             workspace.sync_cells()
-            workspace.writer.hurry()
+            workspace.hurry()
 
 
 cells.on_end.append(_cell_ended)

@@ -35,13 +35,13 @@ from nbtrack.transfer.runs import bring_run
 from nbtrack.transfer.sqlite import Source, opened
 
 _STEP_S = 0.05
-_UNFIT = (ValueError, TypeError, AttributeError, OverflowError)  # a number where a text should be
+UNFIT = (ValueError, TypeError, AttributeError, OverflowError)  # a number where a text should be
 
-_Bring = Callable[[Connection], MergeReport]
+Bring = Callable[[Connection], MergeReport]
 """Brings one thing over, whole."""
 
 
-class _Target(Protocol):
+class Target(Protocol):
     """What applies a record in a transaction: the writer of a file."""
 
     def call(self, record: Record) -> Any:
@@ -56,7 +56,7 @@ class _Step:
     """
 
     source: Source
-    things: Sequence[tuple[str, _Bring]]
+    things: Sequence[tuple[str, Bring]]
     seconds: float
 
     def apply(self, conn: Connection) -> tuple[int, MergeReport]:
@@ -71,7 +71,7 @@ class _Step:
             conn.execute("SAVEPOINT thing")
             try:
                 report = bring(conn)
-            except (NbtrackError, DatabaseError, *_UNFIT) as error:
+            except (NbtrackError, DatabaseError, *UNFIT) as error:
                 if is_trouble(error):
                     raise  # the target's fault: the writer tries again
                 conn.execute("ROLLBACK TO thing")
@@ -106,7 +106,7 @@ class _Rehearsal:
 
 def merge(
     path: Path,
-    target: _Target,
+    target: Target,
     target_path: Path,
     *,
     user_id: str,
@@ -146,9 +146,9 @@ def merge(
     with opened(path, is_alive=is_alive, kinds=kinds, on_trouble=troubles.append) as source:
         things = list(_all(source, user_id, dry_run=dry_run))
         if dry_run:
-            report = _rehearse(target, source, things)
+            report = rehearse_things(target, source, things)
         else:
-            report = _bring(target, source, things, progress)
+            report = bring_things(target, source, things, progress)
     report.problems += troubles
     return report
 
@@ -189,7 +189,7 @@ def export(
     with opened(path, is_alive=is_alive, kinds=kinds, on_trouble=troubles.append) as source:
         things = list(_some(source, runs, user_id))
         with translated(target_path), closing(connect_writer(target_path)) as conn:
-            report = _bring(_Direct(conn), source, things, progress)
+            report = bring_things(_Direct(conn), source, things, progress)
     report.problems += troubles
     return report
 
@@ -214,12 +214,13 @@ class _Direct:
         return value
 
 
-def _bring(
-    target: _Target,
+def bring_things(
+    target: Target,
     source: Source,
-    things: Sequence[tuple[str, _Bring]],
-    progress: Progress | None,
+    things: Sequence[tuple[str, Bring]],
+    progress: Progress | None = None,
 ) -> MergeReport:
+    """Bring things over in short steps; return what was done."""
     report, place = MergeReport(), 0
     while place < len(things):
         done, part = target.call(_Step(source, things[place:], _STEP_S))
@@ -230,7 +231,10 @@ def _bring(
     return report
 
 
-def _rehearse(target: _Target, source: Source, things: Sequence[tuple[str, _Bring]]) -> MergeReport:
+def rehearse_things(
+    target: Target, source: Source, things: Sequence[tuple[str, Bring]]
+) -> MergeReport:
+    """Return what `bring_things` would do."""
     try:
         target.call(_Rehearsal(_Step(source, things, float("inf"))))
     except _RolledBackError as found:
@@ -238,7 +242,7 @@ def _rehearse(target: _Target, source: Source, things: Sequence[tuple[str, _Brin
     return MergeReport()
 
 
-def _all(source: Source, user_id: str, *, dry_run: bool) -> Iterator[tuple[str, _Bring]]:
+def _all(source: Source, user_id: str, *, dry_run: bool) -> Iterator[tuple[str, Bring]]:
     """Yield all that a file has, in the order in which it can be brought over."""
     for number, name in source.rows("SELECT experiment_id, name FROM experiments ORDER BY 1"):
         yield f"The experiment {name!r}", _experiment(source, number)
@@ -250,7 +254,7 @@ def _all(source: Source, user_id: str, *, dry_run: bool) -> Iterator[tuple[str, 
         yield f"The model {name!r}", _model(source, name, user_id, None)
 
 
-def _some(source: Source, runs: Sequence[str], user_id: str) -> Iterator[tuple[str, _Bring]]:
+def _some(source: Source, runs: Sequence[str], user_id: str) -> Iterator[tuple[str, Bring]]:
     """Yield runs, those below them, and what is registered of them."""
     chosen: dict[str, None] = {}
     waiting = list(runs)
@@ -273,7 +277,7 @@ def _some(source: Source, runs: Sequence[str], user_id: str) -> Iterator[tuple[s
         yield f"The model {name!r}", _model(source, name, user_id, frozenset(chosen))
 
 
-def _experiment(source: Source, number: int) -> _Bring:
+def _experiment(source: Source, number: int) -> Bring:
     def bring(conn: Connection) -> MergeReport:
         report = MergeReport()
         around.bring_experiment(source, conn, number, report)
@@ -282,7 +286,7 @@ def _experiment(source: Source, number: int) -> _Bring:
     return bring
 
 
-def _session(source: Source, session_id: str) -> _Bring:
+def _session(source: Source, session_id: str) -> Bring:
     def bring(conn: Connection) -> MergeReport:
         around.bring_session(source, conn, session_id)
         around.bring_executions(source, conn, session_id)
@@ -291,11 +295,11 @@ def _session(source: Source, session_id: str) -> _Bring:
     return bring
 
 
-def _run(source: Source, run_no: int, *, dry_run: bool) -> _Bring:
+def _run(source: Source, run_no: int, *, dry_run: bool) -> Bring:
     return lambda conn: bring_run(source, conn, run_no, dry_run=dry_run)
 
 
-def _model(source: Source, name: str, user_id: str, runs: frozenset[str] | None) -> _Bring:
+def _model(source: Source, name: str, user_id: str, runs: frozenset[str] | None) -> Bring:
     return lambda conn: bring_models(source, conn, name, user_id, runs)
 
 

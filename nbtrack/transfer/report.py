@@ -40,6 +40,9 @@ class MergeReport:
         Names of the experiments that were made.
     versions
         Versions of registered models that were added.
+    models
+        Names of registered models that were made, or have something new besides versions: a
+        description, tags, aliases, a stage.
     conflicts
         Sentences: where two copies of a run differ and neither is the later one, ours was kept.
     problems
@@ -53,13 +56,14 @@ class MergeReport:
     bytes: int = 0
     experiments: list[str] = field(default_factory=list)
     versions: list[MergedVersion] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
         """Whether anything came over."""
-        return bool(self.added or self.updated or self.experiments or self.versions)
+        return any((self.added, self.updated, self.experiments, self.versions, self.models))
 
     def include(self, other: MergeReport) -> None:
         """Add what another step did."""
@@ -70,5 +74,6 @@ class MergeReport:
         self.bytes += other.bytes
         self.experiments += other.experiments
         self.versions += other.versions
+        self.models += other.models
         self.conflicts += other.conflicts
         self.problems += other.problems

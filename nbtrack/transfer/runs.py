@@ -14,12 +14,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbtrack.artifacts.digest import check_path
+from nbtrack.artifacts.records import put_path
 from nbtrack.db import Connection
 from nbtrack.errors import IntegrityError
 from nbtrack.transfer import around
 from nbtrack.transfer.blobs import copy_blob
 from nbtrack.transfer.checks import check_id, check_times, goes_on
+from nbtrack.transfer.logged import bring_uses, models_of, put_model, update_model
 from nbtrack.transfer.points import SUMMARY, Difference, bring_series, copy_series
 from nbtrack.transfer.report import MergeReport
 from nbtrack.transfer.sqlite import Row, Source
@@ -27,7 +28,6 @@ from nbtrack.types import LifecycleStage, RunStatus
 
 _OWN = "run_name, status, start_time, end_time, user_id, error"
 _LINKED = "key, value, step, timestamp, model_id, dataset_name, dataset_digest"
-_MODEL = "model_id, artifact_path, flavor, model_class, size_bytes, created_ms"
 _OPEN = (RunStatus.RUNNING, RunStatus.SCHEDULED)
 
 
@@ -55,6 +55,12 @@ class _Ours:
     def conflict(self, what: str) -> None:
         """Note that something differs, and neither copy is the later one."""
         self.conflicts.append(f"{what} of the run {self.row[0]} ({self.run_id[:8]})")
+
+    def include(self, done: tuple[bool, list[str]]) -> None:
+        """Note whether something changed, and in what the copies differ."""
+        self.changed |= done[0]
+        for what in done[1]:
+            self.conflict(what)
 
 
 def bring_run(source: Source, conn: Connection, run_no: int, *, dry_run: bool) -> MergeReport:
@@ -134,8 +140,9 @@ def _copy(
     around.bring_inputs(source, conn, run_id)
     for file in _artifacts(source, run_id):
         _put_artifact(source, conn, file, report, dry_run=dry_run)
-    for model in _models(source, run_id):
-        _put_model(conn, run_id, model)
+    for model in models_of(source, run_id):
+        put_model(source, conn, run_id, model)
+    bring_uses(source, conn, run_id)
 
 
 def _artifacts(source: Source, run_id: str) -> Iterable[Row]:
@@ -152,24 +159,7 @@ def _put_artifact(
     if size is not None:
         report.files += 1
         report.bytes += size
-    conn.execute(
-        "INSERT INTO artifacts (run_id, path, digest) VALUES (?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET digest = excluded.digest",
-        (run_id, check_path(path), digest),
-    )
-
-
-def _models(source: Source, run_id: str) -> Iterable[Row]:
-    return source.rows(f"SELECT {_MODEL} FROM models WHERE run_id = ? ORDER BY rowid", (run_id,))
-
-
-def _put_model(conn: Connection, run_id: str, model: Row) -> None:
-    check_id(model["model_id"])
-    check_path(model["artifact_path"])
-    check_times(model["created_ms"])
-    conn.execute(
-        f"INSERT INTO models (run_id, {_MODEL}) VALUES (?, ?, ?, ?, ?, ?, ?)", (run_id, *model)
-    )
+    put_path(conn, run_id, path, digest)
 
 
 # ----------------------------------------------------------------------------- one that is here
@@ -319,13 +309,14 @@ def _bring_files(
             continue
         _put_artifact(source, conn, file, ours.report, dry_run=dry_run)
         ours.changed = True
-    for model in _models(source, ours.run_id):
+    for model in models_of(source, ours.run_id):
         same = conn.execute(
             "SELECT run_id, artifact_path, model_id FROM models WHERE model_id = ?"
             " OR (run_id = ? AND artifact_path = ?)",
             (model["model_id"], ours.run_id, model["artifact_path"]),
         ).fetchall()
         if (ours.run_id, model["artifact_path"], model["model_id"]) in same:
+            ours.include(update_model(source, conn, model))
             continue
         if later and same and all(row[:2] == (ours.run_id, model["artifact_path"]) for row in same):
             conn.execute("DELETE FROM models WHERE model_id = ?", (same[0][2],))
@@ -333,5 +324,6 @@ def _bring_files(
             if later is None:
                 ours.conflict(f"model {model['artifact_path']!r}")
             continue
-        _put_model(conn, ours.run_id, model)
+        put_model(source, conn, ours.run_id, model)
         ours.changed = True
+    ours.include(bring_uses(source, conn, ours.run_id))

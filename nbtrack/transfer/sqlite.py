@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from nbtrack.artifacts import places
 from nbtrack.db import (
     APPLICATION_ID,
     Loggable,
@@ -38,22 +39,28 @@ Row = sqlite3.Row
 _TABLES = {
     "artifacts",
     "blob_chunks",
+    "blob_places",
     "blobs",
     "cell_executions",
     "cells",
     "datasets",
     "experiment_tags",
     "experiments",
+    "logged_model_params",
+    "logged_model_tags",
     "metric_chunks",
     "metrics",
     "model_aliases",
     "model_metrics",
+    "model_version_tags",
     "model_versions",
     "models",
     "param_history",
     "params",
+    "registered_model_tags",
     "registered_models",
     "run_inputs",
+    "run_models",
     "runs",
     "sessions",
     "tags",
@@ -84,6 +91,7 @@ class Source:
         self._closed = False
         self.using = threading.Lock()  # held by whoever reads, until they are done
         self.path = path
+        self._read = places.database_of(conn)  # a copy, where the file itself cannot be read
         conn.execute("PRAGMA trusted_schema = OFF")  # it may call nothing but plain functions
         conn.text_factory = lambda data: storable(data.decode("utf-8", "replace"))
         conn.execute("BEGIN")
@@ -114,6 +122,11 @@ class Source:
     def row(self, sql: str, args: tuple[Any, ...] = ()) -> Row | None:
         """Return the first row of a query, or None."""
         return next(self.rows(sql, args), None)
+
+    def file_beside(self, digest: str, encoding: str) -> Path:
+        """Return where a content lies that is beside the file."""
+        path = places.file_beside(self._read, digest, encoding)  # as a killed process has left it
+        return path if path.exists() else places.file_beside(self.path, digest, encoding)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -164,6 +177,7 @@ def opened(
     with tempfile.TemporaryDirectory(prefix="nbtrack-merge-") as folder:
         copy = Path(folder, path.name)
         _copy(path, copy)
+        _link_incoming(path, copy)
         with translated(path), closing(connect_writer(copy)) as conn:
             for journal in journals:
                 beside = copy.with_name(copy.name + journal.name.removeprefix(path.name))
@@ -171,6 +185,22 @@ def opened(
                 recovery.recover(conn, beside, kinds, on_trouble)
         with _lent(copy, path) as source:
             yield source
+
+
+def _link_incoming(path: Path, copy: Path) -> None:
+    """Let what a journal stores in a copy of the database find the contents that wait beside it.
+
+    They get their places there by being renamed, which leaves the files themselves alone.
+    """
+    there = places.folder(path) / places.INCOMING
+    if there.is_dir():
+        here = places.folder(copy) / places.INCOMING
+        here.mkdir(parents=True)
+        for file in there.iterdir():
+            try:
+                (here / file.name).symlink_to(file)
+            except OSError:  # Windows has no links for everybody
+                shutil.copyfile(file, here / file.name)
 
 
 @contextmanager

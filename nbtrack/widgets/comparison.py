@@ -127,7 +127,7 @@ def _watch(client: Client, ref: weakref.ref[CompareWidget]) -> None:
         widget = ref()
         if widget is None or widget.comm is None:
             unsubscribe(changed)
-        elif run.path == client.path:
+        elif run.place == client.place:
             widget.runs_changed()
 
     subscribe(changed)

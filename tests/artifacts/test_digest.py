@@ -72,7 +72,20 @@ def test_hostile_paths_are_refused(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["a", "model/MLmodel", "a b/c.d-e_f", "naïve/😀.txt", "...", "..a"]
+    "path",
+    [
+        "a",
+        "model/MLmodel",
+        "a b/c.d-e_f",
+        "naïve/😀.txt",
+        ".a",
+        "..a",
+        "CONSOLE",
+        "nul-1",
+        "COM",
+        "com10",
+        "a.nul",
+    ],
 )
 def test_good_paths_stay_as_they_are(path: str) -> None:
     assert check_path(path) == path

@@ -1,7 +1,8 @@
 """What following a PyTorch loop costs: ``pytest -s tests/benchmarks/test_torch_cost.py``.
 
 Stretches of one loop are followed and not followed in turns, since the machine is not ours alone.
-A stretch is long enough for Python to get used to the code anew. The last figure is a listener alone.
+A stretch is long enough for Python to get used to the code anew. The last figure is that of a
+listener alone.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import pytest
 
 import nbtrack
 from nbtrack import migrations
+from nbtrack.datasource import DataSource
 from nbtrack.db import connect_writer
 from nbtrack.report import page
 from nbtrack.settings import Settings
@@ -78,6 +79,16 @@ def test_show_a_run(filled: Client) -> None:
         assert lines[0] == f"run         first ({run_id})"
         assert ["acc", "0.9733", "0.9733", "0.9733", "1"] in [line.split() for line in lines]
         assert all(line.isprintable() for line in lines)
+
+
+def test_a_server_tells_the_last_value_only(
+    filled: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    details = DataSource(filled).run_details("first")
+    details["run"]["metrics"]["acc"] |= {"min": float("nan"), "max": float("nan"), "count": 0}
+    monkeypatch.setattr(DataSource, "run_details", lambda *_: details)
+    lines = succeed("--db", filled.path, "runs", "show", "first").splitlines()
+    assert ["acc", "0.9733", "–", "–", "–"] in [line.split() for line in lines]
 
 
 # -- models

@@ -127,4 +127,4 @@ def test_what_cannot_be_logged(with_files: Client, workdir: Path) -> None:
 def test_a_folder_that_cannot_be_written(with_files: Client, workdir: Path) -> None:
     (workdir / "out" / "b.txt").mkdir(parents=True)  # where a file goes
     message = fail("artifacts", "download", "-r", "files", "-d", "out", "--db", with_files.path)
-    assert message.startswith("Error: The system refused: Is a directory: ")
+    assert message.startswith("Error: The artifact 'b.txt' cannot be written to ")

@@ -25,6 +25,8 @@ WRITES = [
     ["db", "vacuum"],
     ["db", "upgrade"],
     ["export", "first", "out.db"],
+    ["export", "mlruns", "--experiment", "other", "--mlflow"],
+    ["artifacts", "upload"],
     ["merge", "more.db"],
 ]
 READS = [

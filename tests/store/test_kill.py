@@ -106,15 +106,21 @@ def doomed(path: Path, *few: str, patch: str = "") -> Iterator[subprocess.Popen[
         process.communicate()
 
 
-def kill_after(process: subprocess.Popen[str], seconds: float) -> list[list[str]]:
-    """Kill a process some time after its first call has returned; return what it reported."""
+def kill_after(
+    process: subprocess.Popen[str], seconds: float, *, lines: int = 0
+) -> list[list[str]]:
+    """Kill a process some time after its first call has returned; return what it reported.
+
+    Not before it has reported so many `lines`, which takes a busy machine longer.
+    """
     assert process.stdout is not None
     pipe = process.stdout.fileno()
     chunks = [os.read(pipe, 1 << 20)]
     assert chunks[0], process.stderr and process.stderr.read()
     end = time.monotonic() + seconds
-    while time.monotonic() < end:  # a full pipe would hold the child
-        if select.select([pipe], [], [], 0.002)[0]:
+    last = end + 60
+    while time.monotonic() < (end if b"".join(chunks).count(b"\n") >= lines else last):
+        if select.select([pipe], [], [], 0.002)[0]:  # a full pipe would hold the child
             chunks.append(os.read(pipe, 1 << 20))
     process.kill()
     while more := os.read(pipe, 1 << 20):
@@ -183,7 +189,7 @@ def test_killed_while_others_hold_the_database(path: Path, few: list[str]) -> No
     conn = sqlite3.connect(path, isolation_level=None)
     conn.execute("BEGIN EXCLUSIVE")
     with doomed(path, *few) as process:
-        reported = kill_after(process, 0.3)
+        reported = kill_after(process, 0.3, lines=101)
     conn.execute("ROLLBACK")
     conn.close()
     assert path.stat().st_size == 0

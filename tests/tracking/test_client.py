@@ -210,7 +210,20 @@ def test_variables_of_both(undecided: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert nbtrack.is_tracking_uri_set()
 
 
-@pytest.mark.parametrize("uri", ["http://localhost:5000", "databricks://x", "."])
+def test_a_server_may_be_chosen(undecided: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:s3cret@localhost:5000/")
+    assert Client().tracking_uri == nbtrack.get_tracking_uri() == "http://localhost:5000"
+    assert "s3cret" not in repr(Client())
+    assert Client().place == Client("http://me:s3cret@localhost:5000").place
+    nbtrack.set_tracking_uri("https://other")
+    assert str(Client().place) == "https://other"
+    with pytest.raises(InvalidParameterError, match="Only a database file has this"):
+        _ = Client().path
+    with pytest.raises(InvalidParameterError, match="is not the database 'http://localhost:5000'"):
+        Client("http://localhost:5000", registry_uri="http://me:s3cret@host")
+
+
+@pytest.mark.parametrize("uri", ["postgresql://host/db", "databricks", "http://", "."])
 def test_what_only_mlflow_can_use_is_left_aside(
     undecided: Path, monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:

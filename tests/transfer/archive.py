@@ -10,6 +10,7 @@ from typing import Any
 from nbtrack import packing
 from nbtrack.tracking import Client
 
+VERSION = "run_id, source, creation_timestamp"  # what tells a version from others of its name
 CONTENT = {
     "experiments": "SELECT name, lifecycle_stage, artifact_location FROM experiments",
     "experiment_tags": "SELECT name, key, value FROM experiment_tags JOIN experiments"
@@ -32,7 +33,16 @@ CONTENT = {
     " JOIN blob_chunks USING (digest) WHERE digest IN (SELECT digest FROM artifacts)"
     " GROUP BY digest",
     "models": "SELECT * FROM models",
-    "versions": "SELECT name, run_id, source, creation_timestamp, user_id FROM model_versions",
+    "logged_model_params": "SELECT * FROM logged_model_params",
+    "logged_model_tags": "SELECT * FROM logged_model_tags",
+    "run_models": "SELECT * FROM run_models",
+    "registered_models": "SELECT name, creation_timestamp, description FROM registered_models",
+    "registered_model_tags": "SELECT * FROM registered_model_tags",
+    # Not their numbers: those are a file's own.
+    "versions": f"SELECT name, {VERSION}, user_id, description, current_stage, status, run_link,"
+    " model_id, last_updated_timestamp FROM model_versions",
+    "model_version_tags": f"SELECT name, {VERSION}, key, value FROM model_version_tags"
+    " JOIN model_versions USING (name, version)",
     "cells": "SELECT execution_id, session_id, source, start_ms, end_ms, outcome"
     " FROM cell_executions JOIN cells ON digest = cell_digest",
 }
@@ -75,7 +85,32 @@ def fill(client: Client, name: str = "first") -> str:
         run.log_text("text\n" * 1000, "notes/a.txt")
     client.flush()
     client.register_model(run.run_id, "churn")
+    describe(client.path, run.run_id)
     return run.run_id
+
+
+def describe(path: Path, run_id: str) -> None:
+    """Add all that can be said of a run's model."""
+    execute(
+        path,
+        "UPDATE models SET name = 'model', model_type = 'classifier', last_updated_ms = 5",
+        *(
+            f"INSERT INTO {table} SELECT model_id, '{key}', 'of it' FROM models"
+            f" WHERE run_id = '{run_id}'"
+            for table, key in (("logged_model_params", "depth"), ("logged_model_tags", "who"))
+        ),
+        f"INSERT INTO run_models SELECT run_id, model_id, 'output', 3 FROM models"
+        f" WHERE run_id = '{run_id}'",
+        f"INSERT INTO run_models VALUES ('{run_id}', 'm-elsewhere', 'input', 0)",
+        "UPDATE registered_models SET description = 'Who leaves?'",
+        "INSERT OR IGNORE INTO registered_model_tags VALUES ('churn', 'team', 'sales')",
+        "UPDATE model_versions SET description = 'the first', current_stage = 'Staging',"
+        " run_link = 'https://example.org', model_id = (SELECT model_id FROM models m"
+        " WHERE m.run_id = model_versions.run_id), last_updated_timestamp = 7"
+        f" WHERE run_id = '{run_id}'",
+        "INSERT INTO model_version_tags SELECT name, version, 'checked', 'yes' FROM model_versions"
+        f" WHERE run_id = '{run_id}'",
+    )
 
 
 def copy(path: Path, to: Path) -> Path:

@@ -117,6 +117,90 @@ def test_an_alias_stays_where_it_is(client: Client, far: Client) -> None:
     assert client.workspace.registry.get_version("churn", "@champion").version == 1
 
 
+def test_what_is_said_of_models_later(client: Client, far: Client, tmp_path: Path) -> None:
+    run_id = fill(far)
+    client.merge(far.path)
+    assert client.get_run(run_id).models[0].tags == {"who": "of it"}
+    execute(
+        client.path,
+        "INSERT INTO registered_model_tags VALUES ('churn', 'ours', 'kept')",
+        "INSERT INTO model_version_tags VALUES ('churn', 1, 'ours', 'kept')",
+        "UPDATE model_versions SET description = ''",
+    )
+    assert client.merge(far.path) == MergeReport(unchanged=1, models=["churn"])  # what was lacking
+    execute(
+        far.path,
+        "UPDATE registered_models SET description = 'later', last_updated_timestamp ="
+        " last_updated_timestamp + 5000",
+        "UPDATE model_versions SET current_stage = 'Production', description = 'later',"
+        " last_updated_timestamp = 9",
+        "INSERT OR REPLACE INTO model_version_tags VALUES ('churn', 1, 'checked', 'again')",
+        "UPDATE models SET status = 'LOGGED_MODEL_UPLOAD_FAILED', last_updated_ms = 6",
+        "INSERT INTO model_aliases VALUES ('churn', 'champion', 1)",
+    )
+    early = copy(client.path, tmp_path / "early.db")
+    report = client.merge(far.path)
+    assert report == MergeReport(updated=[run_id], models=["churn"])
+    registry = client.workspace.registry
+    version = registry.get_version("churn", "@champion")
+    assert (version.current_stage, version.description) == ("Production", "later")
+    assert version.tags == {"checked": "again", "ours": "kept"}
+    assert version.last_updated_timestamp == 9
+    (model,) = registry.search_models()
+    assert model.description == "later"
+    assert model.tags == {"team": "sales", "ours": "kept"}
+    assert client.get_run(run_id).models[0].status == "LOGGED_MODEL_UPLOAD_FAILED"
+    with closing(sqlite3.connect(client.path)) as conn:
+        events = conn.execute("SELECT event, details FROM model_events").fetchall()
+    assert events[1:] == [
+        ("transitioned", '{"from": "Staging", "to": "Production", "by": "merge"}')
+    ]
+    # What is older changes nothing; nor does the same again.
+    for path in (early, far.path):
+        assert client.merge(path) == MergeReport(unchanged=1)
+
+
+def test_what_is_said_of_models_at_the_same_time(client: Client, far: Client) -> None:
+    run_id = fill(far)
+    client.merge(far.path)
+    execute(
+        far.path,
+        "UPDATE registered_models SET description = 'theirs'",
+        "UPDATE registered_model_tags SET value = 'theirs'",
+        "UPDATE model_versions SET current_stage = 'Archived'",
+        "UPDATE model_version_tags SET value = 'theirs'",
+        "UPDATE models SET name = 'theirs'",
+        "UPDATE logged_model_params SET value = 'theirs'",
+        "UPDATE run_models SET step = step + 1",
+    )
+    before = content(client.path)
+    report = client.merge(far.path)
+    assert not report.changed
+    assert content(client.path) == before
+    told = "\n".join(report.conflicts)
+    assert len(report.conflicts) == 8
+    for part in (
+        "description of the model 'churn'",
+        "tag 'team' of the model 'churn'",
+        "current stage of version 1 of the model 'churn'",
+        "tag 'checked' of version 1 of the model 'churn'",
+        "name of the model ",
+        "param 'depth' of the model ",
+        "step of the input model m-elsewhere of the run first",
+    ):
+        assert part in told
+    assert run_id[:8] in told
+
+
+def test_a_registered_model_without_versions(client: Client, far: Client, tmp_path: Path) -> None:
+    fill(far)
+    execute(far.path, "INSERT INTO registered_models VALUES ('empty', 1, 2, 0, 'nothing yet')")
+    assert client.merge(far.path).models == ["churn", "empty"]
+    assert content(client.path) == content(far.path)
+    far.export("first", tmp_path / "out.db")
+    assert "empty" not in repr(content(tmp_path / "out.db"))
+
+
 def test_a_run_that_went_on(client: Client, far: Client, tmp_path: Path) -> None:
     run = far.start_run("long")
     run.log_params({"a": 1})
@@ -268,6 +352,10 @@ def test_a_view_does_not_stand_for_a_table(client: Client, far: Client, tmp_path
         pytest.param("UPDATE runs SET run_id = '../x'", id="id"),
         pytest.param("UPDATE sessions SET environment = '[]'", id="environment"),
         pytest.param("UPDATE models SET artifact_path = '/abs'", id="path of a model"),
+        pytest.param("UPDATE models SET status = 'DANCING'", id="status of a model"),
+        pytest.param("UPDATE models SET last_updated_ms = -1", id="time of a model"),
+        pytest.param("UPDATE run_models SET model_id = '../x'", id="model that was used"),
+        pytest.param("UPDATE run_models SET role = 'x' WHERE role = 'input'", id="role"),
     ],
 )
 def test_what_is_harmful_is_left_out(
@@ -284,6 +372,29 @@ def test_what_is_harmful_is_left_out(
     content(client.path)
     # Nothing of it is in the way of the right one.
     assert len(client.merge(far.path).added) == 1
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "model_versions SET current_stage = 'Moved'",
+        "model_versions SET status = 'DANCING'",
+        "model_versions SET last_updated_timestamp = 1 << 62",
+        "model_versions SET model_id = '../x'",
+        "registered_models SET last_updated_timestamp = -1",
+    ],
+)
+def test_a_harmful_version_is_left_out(
+    client: Client, far: Client, tmp_path: Path, harm: str
+) -> None:
+    run_id = fill(far)
+    bad = copy(far.path, tmp_path / "bad.db")
+    execute(bad, f"UPDATE {harm}")
+    report = client.merge(bad)
+    assert (report.added, report.versions, report.models) == ([run_id], [], [])
+    assert "The model 'churn' was left out" in report.problems[0]
+    assert content(client.path)["registered_models"] == []
+    assert len(client.merge(far.path).versions) == 1
 
 
 def test_a_cell_does_not_stand_for_another_one(client: Client, far: Client, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from nbtrack.store.records import (
     SetTags,
     UpdateRun,
 )
+from nbtrack.store.words import STAGES
 from nbtrack.transfer import MergeReport, merge
 from nbtrack.transfer.merge import _Direct
 from nbtrack.types import Dataset, DatasetInput, Metric, ModelInfo, RunStatus
@@ -47,11 +48,46 @@ CHANGES = st.one_of(
     st.tuples(st.just("input"), KEYS),
     st.tuples(st.just("model"), st.none()),
     st.tuples(st.just("version"), st.none()),
+    st.tuples(st.just("logged"), st.tuples(KEYS, st.sampled_from("xyz"))),
+    st.tuples(st.just("use"), st.sampled_from(["input", "output"])),
+    st.tuples(st.just("described"), st.tuples(KEYS, st.sampled_from("xyz"))),
+    st.tuples(st.just("staged"), st.sampled_from(STAGES)),
+    st.tuples(st.just("own model"), st.tuples(KEYS, st.sampled_from("xyz"))),
     st.tuples(st.just("end"), st.sampled_from([RunStatus.FINISHED, RunStatus.FAILED])),
     st.tuples(st.just("resume"), st.none()),
     st.tuples(st.just("copy"), st.none()),
 )
 HISTORIES = st.lists(st.tuples(st.integers(0, 2), CHANGES), max_size=15)
+
+
+# What is said of models, and when: what has a time of its own.
+SAID = {
+    "logged": (
+        "UPDATE models SET name = :value, last_updated_ms = :i WHERE run_id = :run",
+        "INSERT OR REPLACE INTO logged_model_tags SELECT model_id, :key, :value FROM models"
+        " WHERE run_id = :run",
+        "INSERT OR IGNORE INTO logged_model_params SELECT model_id, :key, :value FROM models"
+        " WHERE run_id = :run",
+    ),
+    "use": ("INSERT OR IGNORE INTO run_models VALUES (:run, 'm-elsewhere', :value, :i)",),
+    "described": (
+        "UPDATE model_versions SET description = :value, last_updated_timestamp = :i"
+        " WHERE run_id = :run",
+        "INSERT OR REPLACE INTO model_version_tags SELECT name, version, :key, :value"
+        " FROM model_versions WHERE run_id = :run",
+    ),
+    "staged": (
+        "UPDATE model_versions SET current_stage = :value, last_updated_timestamp = :i"
+        " WHERE run_id = :run",
+    ),
+    "own model": (
+        "INSERT INTO registered_models (name, creation_timestamp, last_updated_timestamp,"
+        " description) VALUES (:file, :i, :i, :value) ON CONFLICT DO UPDATE SET"
+        " last_updated_timestamp = excluded.last_updated_timestamp,"
+        " description = excluded.description",
+        "INSERT OR REPLACE INTO registered_model_tags VALUES (:file, :key, :value)",
+    ),
+}
 
 
 def records(run_id: str, what: str, value: Any, i: int) -> list[Any]:
@@ -90,6 +126,11 @@ def make(folder: Path, name: str, history: list[Any]) -> list[Path]:
                 record.apply(conn)
             if what == "version":
                 register(conn, run_id, i)
+            said = {"i": i, "run": run_id, "file": f"model of {name}", "value": value}
+            if isinstance(value, tuple):
+                said |= {"key": value[0], "value": value[1]}
+            for statement in SAID.get(what, ()):
+                conn.execute(statement, said)
             if what == "copy":
                 copies.append(copy(path, folder / f"{name}-{i}.db"))
     return [*copies, path]

@@ -8,7 +8,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbtrack.db import copy_database, lent, translated, vacuum_database
+from nbtrack.artifacts import places
+from nbtrack.db import Connection, copy_database, lent, translated, vacuum_database
 from nbtrack.errors import AlreadyExistsError, IntegrityError, InvalidParameterError, StoreError
 from nbtrack.store.maintenance.check import Progress, check
 
@@ -54,8 +55,10 @@ def backup(
             if verify:
                 _verify(part, target)
             part.chmod(path.stat().st_mode & _MODE)
+            _put_contents(part, target)
             _put(part, target, overwrite=overwrite)
         finally:
+            shutil.rmtree(places.folder(part), ignore_errors=True)
             for leftover in (part, *(part.with_name(part.name + end) for end in _BESIDE)):
                 leftover.unlink(missing_ok=True)
     except OSError as error:
@@ -70,10 +73,86 @@ def _copy(path: Path, part: Path, target: Path, progress: Progress | None) -> No
         (size,) = conn.execute(
             "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
         ).fetchone()
-        _need_room(target.parent, size, f"A backup of {path}")
+        _need_room(target.parent, size + _size_beside(conn), f"A backup of {path}")
         # Only for its owner until it is whole; it is never more open than the database.
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        copy_database(conn, part, progress)
+        copy_database(
+            conn, part, progress, lambda copy: _copy_contents(path, conn, part, copy, progress)
+        )
+
+
+def _size_beside(conn: Connection) -> int:
+    if not _has_places(conn):
+        return 0
+    (size,) = conn.execute(
+        "SELECT coalesce(sum(stored_bytes), 0) FROM blobs JOIN blob_places USING (place_id)"
+        " WHERE uri = ?",
+        (places.BESIDE,),
+    ).fetchone()
+    return int(size)
+
+
+def _has_places(conn: Connection) -> bool:
+    """Return whether the schema is new enough to have contents outside of the file."""
+    return bool(conn.execute("SELECT 1 FROM sqlite_schema WHERE name = 'blob_places'").fetchone())
+
+
+def _copy_contents(
+    path: Path, conn: Connection, part: Path, copy: Connection, progress: Progress | None
+) -> None:
+    """Copy what is beside a database; what is at an address stays the database's own."""
+    if not _has_places(copy):
+        return
+    rows = copy.execute(
+        "SELECT digest, encoding, stored_bytes FROM blobs JOIN blob_places USING (place_id)"
+        " WHERE uri = ?",
+        (places.BESIDE,),
+    ).fetchall()
+    done = base = part.stat().st_size
+    total = base + sum(row[2] or 0 for row in rows)
+    for digest, encoding, size in rows:
+        source = places.file_beside(path, digest, encoding)
+        target = places.make_folder(part) / places.file_name(digest, encoding)
+        target.parent.mkdir(exist_ok=True)
+        try:
+            shutil.copyfile(source, target)
+        except FileNotFoundError:
+            _follow(conn, copy, digest)  # what is nowhere is found when the copy is checked
+        done += size or 0
+        if progress is not None:
+            progress(done, total)
+    copy.execute("UPDATE blobs SET next_place_id = NULL")
+    for (uri,) in copy.execute("SELECT uri FROM blob_places").fetchall():
+        if places.is_own(uri):
+            copy.execute("UPDATE blob_places SET uri = ? WHERE uri = ?", (places.SHARED + uri, uri))
+            places.agree(copy, uri.rpartition("/")[0])
+
+
+def _follow(conn: Connection, copy: Connection, digest: str) -> None:
+    """Note where a content is by now, if it was brought to an address while it was copied."""
+    row = conn.execute(
+        "SELECT uri FROM blobs JOIN blob_places USING (place_id) WHERE digest = ?", (digest,)
+    ).fetchone()
+    if row is not None and row[0] != places.BESIDE:
+        copy.execute(
+            "UPDATE blobs SET place_id = ? WHERE digest = ?",
+            (places.put_place(copy, row[0]), digest),
+        )
+
+
+def _put_contents(part: Path, target: Path) -> None:
+    """Bring contents to where the copy will look for them; those that are there are the same."""
+    source = places.folder(part)
+    if not source.is_dir():
+        return
+    folder = Path(os.path.realpath(target.parent), f"{target.name}-blobs")
+    if not folder.is_dir():
+        folder.mkdir(mode=places.folder_mode(part))
+    for place, _, names in os.walk(source):
+        for name in names:
+            there = folder / Path(place, name).relative_to(source)
+            there.parent.mkdir(exist_ok=True)
+            Path(place, name).replace(there)
 
 
 def _verify(part: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""Is everything in the file what was put there? Each digest, point, reference is looked at.
+"""Is everything in the file, and beside it, what was put there? All of it is looked at.
 
 The file may be damaged anywhere, or made to harm: a part that cannot be read is one problem of
 many, nothing of it is run, and no more of it is in memory at a time than one row.
@@ -7,7 +7,6 @@ many, nothing of it is run, and no more of it is in memory at a time than one ro
 from __future__ import annotations
 
 import hashlib
-import io
 import itertools
 import json
 import math
@@ -19,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from nbtrack import packing
+from nbtrack.artifacts import places
+from nbtrack.artifacts.encoding import Stored
 from nbtrack.db import Connection, DatabaseError, lent, schema_objects
-from nbtrack.errors import CorruptDatabaseError, IntegrityError
+from nbtrack.errors import CorruptDatabaseError, IntegrityError, NotFoundError, StoreError
 from nbtrack.migrations import LATEST
 from nbtrack.store.points import CHUNK, number
 from nbtrack.store.sealing import METRIC, SUMMARY
 from nbtrack.store.summary import Summary
+from nbtrack.store.words import MODEL_STATUSES, ROLES, STAGES, VERSION_STATUSES
 from nbtrack.types import LifecycleStage, RunStatus
 
 Progress = Callable[[int, int], None]
@@ -158,6 +160,15 @@ _RULES = (
         )
         for table in ("runs", "experiments")
     ),
+    *(
+        (f"rows of {table} have an unknown {column}", f"{table} WHERE {column} NOT IN {words}")
+        for table, column, words in (
+            ("models", "status", MODEL_STATUSES),
+            ("run_models", "role", ROLES),
+            ("model_versions", "status", VERSION_STATUSES),
+            ("model_versions", "current_stage", STAGES),
+        )
+    ),
     ("runs are sealed and to be sealed", "sealed_runs JOIN unsealed_runs USING (run_no)"),
     ("blobs have an unknown encoding", "blobs WHERE encoding NOT IN ('raw', 'zstd')"),
 )
@@ -182,12 +193,13 @@ class _Look:
 
     def __init__(self, conn: Connection, progress: Progress | None) -> None:
         self._conn = conn
+        self._path = places.database_of(conn)
         self._progress = progress
         self._done = self._total = 0
         if progress is not None:
-            for table in ("blob_chunks", "metric_chunks"):
-                with_sizes = f"SELECT coalesce(sum(length(data)), 0) FROM {table}"
-                for (size,) in _readable(conn, with_sizes):
+            sums = [f"sum(length(data)), 0) FROM {t}" for t in ("blob_chunks", "metric_chunks")]
+            for what in (*sums, "sum(stored_bytes), 0) FROM blobs WHERE place_id IS NOT NULL"):
+                for (size,) in _readable(conn, f"SELECT coalesce({what}"):
                     self._total += size
 
     def _seen(self, size: int) -> None:
@@ -196,13 +208,22 @@ class _Look:
             self._progress(self._done, self._total)
 
     def blobs(self) -> Iterator[Problem]:
-        for digest, size, encoding in self._conn.execute(
-            "SELECT digest, size_bytes, encoding FROM blobs WHERE encoding IN ('raw', 'zstd')"
+        for digest, size, encoding, place_id, uri in self._conn.execute(
+            "SELECT digest, size_bytes, encoding, place_id, uri FROM blobs"
+            " LEFT JOIN blob_places USING (place_id) WHERE encoding IN ('raw', 'zstd')"
         ):
             try:
-                fault = self._fault(digest, size, encoding)
+                if place_id is None:
+                    fault = self._fault(self._rows(digest), digest, size, encoding)
+                else:
+                    stored = self._outside(str(uri), digest, encoding)
+                    fault = self._fault(stored, digest, size, encoding)
             except DatabaseError as error:
                 fault = f"cannot be read: {error}"
+            except NotFoundError as error:
+                fault = f"is not in its place: {error.message.rstrip('.')}"
+            except StoreError as error:
+                fault = f"could not be looked at: {error.message.rstrip('.')}"
             if fault:
                 users = self._conn.execute(
                     "SELECT path || ' of run ' || run_id FROM artifacts WHERE digest = ? LIMIT 3",
@@ -211,10 +232,10 @@ class _Look:
                 where = ", ".join(row[0] for row in users) or "no file of a run"
                 yield Problem(f"The content {digest} ({where}) {fault}.")
 
-    def _fault(self, digest: str, size: int, encoding: str) -> str | None:
+    def _fault(self, pieces: Iterator[bytes], digest: str, size: int, encoding: str) -> str | None:
         import zstandard
 
-        stored: Any = _Stored(self._rows(digest))
+        stored: Any = Stored(pieces)
         if encoding == "zstd":
             # By parts: a frame may claim any size, and unpack to any.
             unpacker = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
@@ -234,6 +255,11 @@ class _Look:
         if digest != f"sha256:{found.hexdigest()}":
             return "is not what was stored: its bytes have another digest"
         return None
+
+    def _outside(self, uri: str, digest: str, encoding: str) -> Iterator[bytes]:
+        for piece in places.read_stored(uri, self._path, digest, encoding):
+            self._seen(len(piece))
+            yield piece
 
     def _rows(self, digest: str) -> Iterator[bytes]:
         query = "SELECT seq, length(data) FROM blob_chunks WHERE digest = ? ORDER BY seq"
@@ -286,23 +312,6 @@ class _Look:
         if not all(map(_same, map(number, columns), map(float, values))):
             return "their summary (first, last, min, max, count) is another one."
         return None
-
-
-class _Stored:
-    """Rows of bytes as a file."""
-
-    def __init__(self, rows: Iterator[bytes]) -> None:
-        self._rows = rows
-        self._row = io.BytesIO()
-
-    def read(self, size: int) -> bytes:
-        """Return some of the bytes; none at the end."""
-        while not (part := self._row.read(size)):
-            row = next(self._rows, None)
-            if row is None:
-                return b""
-            self._row = io.BytesIO(row)
-        return part
 
 
 def _same(a: float, b: float) -> bool:

@@ -65,6 +65,8 @@ _COUNTS = {
     "shapes": "SELECT count(*) FROM temp.gone_shapes",
     "nbytes": "SELECT (SELECT coalesce(sum(length(data)), 0) FROM blob_chunks"
     "  WHERE digest IN (SELECT digest FROM temp.gone_blobs))"
+    " + (SELECT coalesce(sum(stored_bytes), 0) FROM blobs"
+    "  WHERE digest IN (SELECT digest FROM temp.gone_blobs))"
     f" + (SELECT coalesce(sum(length(data)), 0) FROM {_ORPHANS})"
     " + (SELECT coalesce(sum(length(data)), 0) FROM metrics JOIN metric_chunks USING (metric_id)"
     f"  WHERE run_no IN {_GONE.format('run_no')})",
@@ -109,7 +111,11 @@ class Collected:
         Contents of files, datasets, sources of cells, and sets of keys that nothing refers to.
     nbytes
         Size of the contents of files and of the points of metrics, as they are stored. The file
-        keeps this room for what comes; vacuuming it gives it back to the disk.
+        keeps the room of those in it for what comes; vacuuming it gives it back to the disk.
+    outside
+        Digests of the contents that are outside of the file.
+    orphans, orphan_bytes
+        Files beside the database that belonged to no content, as a killed process leaves them.
     kept
         Runs that stay, and why.
     dry_run
@@ -126,6 +132,9 @@ class Collected:
     nbytes: int
     kept: tuple[KeptRun, ...]
     dry_run: bool
+    outside: tuple[str, ...] = ()
+    orphans: int = 0
+    orphan_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +233,14 @@ def _planned(conn: Connection, wanted: Collect, *, dry_run: bool = False) -> Ite
     counts = {name: int(conn.execute(query).fetchone()[0]) for name, query in _COUNTS.items()}
     run_ids = _column(conn, "SELECT run_id FROM temp.gone_runs ORDER BY run_no")
     names = _column(conn, "SELECT name FROM temp.gone_experiments ORDER BY experiment_id")
-    yield Collected(tuple(run_ids), tuple(names), **counts, kept=kept, dry_run=dry_run)
+    outside = _column(
+        conn,
+        "SELECT digest FROM blobs WHERE place_id IS NOT NULL"
+        " AND digest IN (SELECT digest FROM temp.gone_blobs)",
+    )
+    yield Collected(
+        tuple(run_ids), tuple(names), **counts, kept=kept, dry_run=dry_run, outside=tuple(outside)
+    )
     for name in made:
         conn.execute(f"DROP TABLE temp.{name}")
 
@@ -273,11 +289,14 @@ def _plan_runs(conn: Connection, wanted: Collect, make: _Make) -> tuple[KeptRun,
 def _keep(conn: Connection) -> tuple[KeptRun, ...]:
     """Take off the list what must stay, and say why."""
     reasons: dict[str, str] = {}
-    for name, version, run_id, source in conn.execute(
-        "SELECT name, version, run_id, source FROM model_versions ORDER BY name, version DESC"
+    for name, version, run_id, source, made_by in conn.execute(
+        "SELECT v.name, v.version, v.run_id, v.source, m.run_id FROM model_versions v LEFT JOIN"
+        " models m ON m.model_id IN (v.model_id, substr(v.source, length('models:/') + 1))"
+        " ORDER BY v.name, v.version DESC"
     ).fetchall():
         of_source = source.removeprefix("runs:/").partition("/")[0]
-        reasons |= dict.fromkeys({run_id, of_source}, f"it is version {version} of model {name!r}")
+        why = f"it is version {version} of model {name!r}"
+        reasons |= dict.fromkeys({run_id, of_source, made_by}, why)
     for (run_id,) in conn.execute(
         "SELECT run_id FROM temp.gone_runs WHERE status = 'RUNNING'"
         " AND session_id IN (SELECT session_id FROM temp.living)"

@@ -1,9 +1,10 @@
-"""The explicit client: everything about one database, with no hidden state."""
+"""The explicit client: everything about one database or server, with no hidden state."""
 
 from __future__ import annotations
 
-from nbtrack.tracking.client.archives import Archives
 from nbtrack.tracking.client.experiments import Experiments
+from nbtrack.tracking.client.exports import Exports
+from nbtrack.tracking.client.imports import Imports
 from nbtrack.tracking.client.logging import Logging
 from nbtrack.tracking.client.maintenance import Maintenance
 from nbtrack.tracking.client.models import Models
@@ -12,8 +13,8 @@ from nbtrack.tracking.client.runs import Runs
 __all__ = ["Client", "MlflowClient"]
 
 
-class Client(Experiments, Runs, Logging, Models, Archives, Maintenance):
-    """Experiments, runs and models of one database, by the names that MLflow's client has.
+class Client(Experiments, Runs, Logging, Models, Exports, Imports, Maintenance):
+    """Experiments, runs and models of one database, or tracking server, by MLflow's names.
 
     Clients of the same file share one writer. Runs may be named, wherever one is asked for, by
     their id, by the beginning of it (4 characters or more), or by their name.
@@ -21,10 +22,11 @@ class Client(Experiments, Runs, Logging, Models, Archives, Maintenance):
     Parameters
     ----------
     tracking_uri
-        A path or ``sqlite:///path``; default: what `nbtrack.set_tracking_uri` chose, then the
-        setting ``db``, then the nearest ``nbtrack.db`` from the working directory upwards.
+        A path, ``sqlite:///path`` or ``http(s)://server``; default: what
+        `nbtrack.set_tracking_uri` chose, then the setting ``db``, then the nearest ``nbtrack.db``
+        from the working directory upwards.
     registry_uri
-        The same database, if it is given: registered models are in it.
+        The same place, if it is given: registered models are where the runs are.
 
     Raises
     ------

@@ -117,14 +117,7 @@ class Archives(ClientBase):
         >>> len(client.export("best", f"{folder}/best.db").added)
         1
         """
-        chosen = [self._id(run) for run in ([runs] if isinstance(runs, str) else runs)]
-        for name in experiment_names:
-            chosen += self._runs_of(name)
-        if not chosen:
-            raise InvalidParameterError(
-                "No run was chosen to be exported.",
-                hint="Name runs, or an experiment that has some.",
-            )
+        chosen = self._chosen(runs, experiment_names)
         other = resolve_path(str(path))
         flush_workspace(other)
         self.flush()
@@ -137,6 +130,18 @@ class Archives(ClientBase):
             kinds=JOURNALED,
             progress=progress,
         )
+
+    def _chosen(self, runs: str | Sequence[str], experiment_names: Sequence[str]) -> list[str]:
+        """Return the ids of the runs that are to be exported."""
+        chosen = [self._id(run) for run in ([runs] if isinstance(runs, str) else runs)]
+        for name in experiment_names:
+            chosen += self._runs_of(name)
+        if not chosen:
+            raise InvalidParameterError(
+                "No run was chosen to be exported.",
+                hint="Name runs, or an experiment that has some.",
+            )
+        return chosen
 
     def _runs_of(self, name: str) -> list[str]:
         store = self._workspace.store

@@ -51,6 +51,10 @@ class Artifacts(Search):
         ------
         NotFoundError, IntegrityError
             There is none; its bytes are damaged.
+        StoreError
+            They are at an address that cannot be reached.
+        InvalidParameterError
+            The folder cannot be written to.
         """
         run, place = self._id(run_id), inside(path)
         target = Path(tempfile.mkdtemp(prefix="nbtrack-") if dst_path is None else dst_path)
@@ -65,6 +69,24 @@ class Artifacts(Search):
         if not place and not self._workspace.artifacts.list(run):
             return str(target)
         return str(self._workspace.artifacts.download(run, place, target))
+
+    def upload_artifacts(self, timeout: float | None = None) -> int:
+        """Bring long contents to their address now; return how many are still waiting.
+
+        This happens by itself, in the background: only what reads them elsewhere needs it.
+
+        Parameters
+        ----------
+        timeout
+            Seconds that are waited at most; None: until all is brought, or an address cannot be
+            reached, which is told by a warning and tried again later.
+
+        Raises
+        ------
+        StoreError
+            The database cannot be read or written.
+        """
+        return self._workspace.upload(timeout)
 
     def load_table(
         self,
@@ -137,8 +159,5 @@ class Artifacts(Search):
             return Path(uri)
         if isinstance(target, ModelUri):
             version = self._workspace.registry.get_version(target.name, target.version)
-            source = parse(version.source)
-            if not isinstance(source, RunUri):
-                raise NotFoundError(f"{uri} points to {version.source!r}, which is no run.")
-            return source
+            return self._workspace.locate(version)
         return target

@@ -1,4 +1,4 @@
-"""What all parts of the client share: the database, and the handles of its runs."""
+"""What all parts of the client share: the database or server, and the handles of its runs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from nbtrack.db import resolve_path
 from nbtrack.errors import InvalidParameterError
-from nbtrack.tracking.location import default_path
+from nbtrack.tracking.location import Place, default_place, resolve
 from nbtrack.tracking.run import ActiveRun
 from nbtrack.tracking.workspace import Workspace, open_workspace
 from nbtrack.types import LifecycleStage
+from nbtrack.wire import Address
 
 _MAX_HANDLES = 256  # what a client logs to is not looked up again for each point
 
@@ -27,19 +27,25 @@ class _Shared:
 _shared: WeakKeyDictionary[Workspace, _Shared] = WeakKeyDictionary()
 
 
+def _place(uri: str | Place) -> Place:
+    return uri if isinstance(uri, Address) else resolve(str(uri))
+
+
 class ClientBase:
-    """A database, and the runs that this process writes to."""
+    """A database or server, and the runs that this process writes to."""
 
     def __init__(
-        self, tracking_uri: str | Path | None = None, registry_uri: str | Path | None = None
+        self,
+        tracking_uri: str | Place | None = None,
+        registry_uri: str | Place | None = None,
     ) -> None:
-        path = default_path() if tracking_uri is None else resolve_path(str(tracking_uri))
-        if registry_uri is not None and resolve_path(str(registry_uri)) != path:
+        place = default_place() if tracking_uri is None else _place(tracking_uri)
+        if registry_uri is not None and _place(registry_uri) != place:
             raise InvalidParameterError(
-                f"The registry {str(registry_uri)!r} is not the database {str(path)!r}.",
-                hint="Registered models are in the file of the runs: leave out registry_uri.",
+                f"The registry {str(_place(registry_uri))!r} is not the database {str(place)!r}.",
+                hint="Registered models are where the runs are: leave out registry_uri.",
             )
-        self._workspace: Workspace = open_workspace(path)
+        self._workspace: Workspace = open_workspace(place)
         shared = _shared.setdefault(self._workspace, _Shared())
         self._handles, self._trash = shared.handles, shared.trash
 
@@ -50,32 +56,41 @@ class ClientBase:
 
     @property
     def path(self) -> Path:
-        """Absolute path of the database."""
+        """Absolute path of the database.
+
+        Raises
+        ------
+        InvalidParameterError
+            It is a server.
+        """
         return self._workspace.path
 
     @property
+    def place(self) -> Place:
+        """The path of the database, or the address of the server."""
+        return self._workspace.place
+
+    @property
     def tracking_uri(self) -> str:
-        """The database, as text."""
-        return str(self.path)
+        """The database, or the server without user and password, as text."""
+        return str(self.place)
 
     def __repr__(self) -> str:
-        return f"Client({str(self.path)!r})"
+        return f"Client({self.tracking_uri!r})"
 
     def flush(self, timeout: float = 10.0) -> None:
-        """Return when all that was logged by this process is on disk.
+        """Return when all that was logged by this process is on disk, or on the server.
 
         Raises
         ------
         StoreError
-            The database could not be written within `timeout` seconds.
+            It could not be written within `timeout` seconds.
         """
-        self._workspace.writer.flush(timeout)
+        self._workspace.flush(timeout)
 
     def _is_empty(self) -> bool:
         """Return whether there is no database yet, nor anything on its way to it."""
-        if not self.path.exists():
-            self.flush()
-        return not self.path.exists()
+        return self._workspace.is_empty()
 
     def _id(self, run_id: str) -> str:
         """Return the id of the run that is meant."""

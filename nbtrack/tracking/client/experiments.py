@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from nbtrack.addresses import check_address
+from nbtrack.artifacts import Agree
 from nbtrack.errors import InvalidParameterError
 from nbtrack.settings import Settings, settings
 from nbtrack.tracking.client.base import ClientBase
@@ -35,18 +37,26 @@ class Experiments(ClientBase):
         Parameters
         ----------
         artifact_location
-            Noted for MLflow's sake; artifacts are kept in the database.
+            Where contents of artifacts are brought that are too long for the database file: an
+            address of fsspec such as ``s3://bucket/folder``, or a folder. Default: as the setting
+            ``artifact_location`` says.
 
         Raises
         ------
         AlreadyExistsError
             There is one of that name, in the trash or not.
         InvalidParameterError
-            The name is blank.
+            The name is blank; nothing can be written to the location.
+        MissingPackageError
+            fsspec, or its package for the location, is not installed.
         """
-        return self._workspace.store.create_experiment(
-            check_name(name), artifact_location=artifact_location or "", tags=to_texts(tags or {})
+        location = check_address(str(artifact_location)) if artifact_location else ""
+        made = self._workspace.store.create_experiment(
+            check_name(name), artifact_location=location, tags=to_texts(tags or {})
         )
+        if location:
+            self._workspace.writer.call(Agree(location))
+        return made
 
     def get_experiment(self, experiment_id: str) -> Experiment:
         """Return an experiment, in the trash or not.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,13 +14,18 @@ from nbtrack.store.maintenance import (
     Collected,
     Problem,
     Progress,
+    Sweep,
+    Swept,
     Vacuumed,
     backup,
     check,
+    find_orphans,
     parse_age,
     preview,
+    sweep_elsewhere,
     vacuum,
 )
+from nbtrack.tracking import notices
 from nbtrack.tracking.client.base import ClientBase
 
 
@@ -38,7 +44,8 @@ class Maintenance(ClientBase):
 
         Experiments go once they have no runs left. Runs that are a version of a registered model,
         or that still run, stay and are named in the result. The room in the file is kept for what
-        comes; `vacuum` gives it back to the disk.
+        comes; `vacuum` gives it back to the disk. Contents beside the file and at addresses are
+        deleted, too; what cannot be reached just now is by the next `gc`.
 
         Parameters
         ----------
@@ -69,18 +76,23 @@ class Maintenance(ClientBase):
         collect = Collect(is_alive, parse_age(older_than), runs, experiments)
         self._need_file()
         if dry_run:
-            return preview(self.path, collect)
+            would = preview(self.path, collect)
+            return _with_orphans(would, find_orphans(self.path, Sweep(is_alive)))
         done: Collected = self._workspace.writer.call(collect)
         for run_id in done.run_ids:
             self._handles.pop(run_id, None)
         self._trash.difference_update(done.experiments)
-        return done
+        # Only now: a file that is gone cannot be brought back, as rows can.
+        orphans: Swept = self._workspace.writer.call(Sweep(is_alive, frozenset(done.outside)))
+        sweep_elsewhere(self.path, notices.warn)
+        return _with_orphans(done, orphans)
 
     def check(self, progress: Progress | None = None) -> list[Problem]:
         """Return what is wrong with the file; an empty list if all of it is as it was stored.
 
         SQLite's own checks, every reference, the digest of every file, all points of metrics and
-        their summaries, and the sealed rows of runs are looked at. Nothing is changed.
+        their summaries, and the sealed rows of runs are looked at. Nothing is changed. Contents
+        that are at an address are read from there, which may take long.
 
         Parameters
         ----------
@@ -106,7 +118,9 @@ class Maintenance(ClientBase):
         """Copy the file as it is at this moment, whoever writes to it; return where the copy is.
 
         What this process has logged before is in it. The copy appears under its name when it is
-        whole, and may be read and written as any database.
+        whole, and may be read and written as any database. Contents beside the file are copied to
+        beside the copy; those at an address stay there, and the copy reads them as long as the
+        database has them.
 
         Parameters
         ----------
@@ -154,3 +168,7 @@ class Maintenance(ClientBase):
                 f"There is no database {self.path} yet.",
                 hint="It is made by the first run: %load_ext nbtrack, then fit a model.",
             )
+
+
+def _with_orphans(collected: Collected, swept: Swept) -> Collected:
+    return replace(collected, orphans=swept.files, orphan_bytes=swept.nbytes)

@@ -34,7 +34,7 @@ class Runs(ClientBase):
         parent_run_id: str | None = None,
         tags: Mapping[str, object] | None = None,
     ) -> ActiveRun:
-        """Begin a run of this process and return its handle; nothing is waited for.
+        """Begin a run of this process and return its handle; only a server is waited for.
 
         It gets MLflow's tags that say who and what made it: user, notebook or script, commit.
 
@@ -56,6 +56,8 @@ class Runs(ClientBase):
         ------
         NotFoundError, InvalidParameterError
             There is no such experiment or parent; it is in the trash.
+        StoreError
+            The server, which gives the run its id, cannot be asked.
         """
         if experiment_id is None and experiment_name is None:
             experiment_name, experiment_id = self.settings_experiment()
@@ -130,8 +132,7 @@ class Runs(ClientBase):
         if run.parent_run_id:
             all_tags[PARENT] = run.parent_run_id
         run.tags = own
-        self._workspace.sync_cells()
-        self._workspace.store.create_run(
+        run.run_id = self._workspace.begin_run(
             NewRun(
                 run_id=run.run_id,
                 run_name=run.run_name,

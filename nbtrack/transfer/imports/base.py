@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from nbtrack.types import DatasetInput, LifecycleStage, Metric, ModelInfo, RunStatus
@@ -15,6 +16,24 @@ from nbtrack.types import DatasetInput, LifecycleStage, Metric, ModelInfo, RunSt
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a reader may be told besides where the archive is.
+
+    Parameters
+    ----------
+    artifacts_destination
+        Folder, or address of fsspec, where an MLflow server kept what it served as
+        ``mlflow-artifacts:``.
+    experiment_name
+        The experiment that runs go into where the archive knows no experiments; of one that does,
+        the only experiment that is brought.
+    """
+
+    artifacts_destination: str | Path | None = None
+    experiment_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +93,12 @@ class ForeignRun:
         32 hex digits. An archive that has none must give the same one whenever it is read.
     experiment
         Name of its experiment.
+    model_times
+        When each of the models was changed last, by its id.
     series, files
         Called when the run is stored; they yield what is long a part at a time.
     linked
-        Points that belong to a model or a dataset.
+        Points that belong to a model or a dataset; looked at when `series` was read to its end.
     """
 
     run_id: str
@@ -94,6 +115,7 @@ class ForeignRun:
     tags: Mapping[str, str] = field(default_factory=dict)
     inputs: Sequence[DatasetInput] = ()
     models: Sequence[ModelInfo] = ()
+    model_times: Mapping[str, int] = field(default_factory=dict)
     model_uses: Sequence[ModelUse] = ()
     linked: Sequence[Metric] = ()
     series: Callable[[], Iterator[ForeignSeries]] = lambda: iter(())

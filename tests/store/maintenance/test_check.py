@@ -42,6 +42,17 @@ def path(client: Client, tmp_path: Path) -> Path:
     client.log_metric(run.run_id, "m", -1.0, step=-5)
     client.set_tag(run.run_id, "late", "yes")
     client.workspace.writer.close()
+    alter(
+        client.path,
+        "INSERT INTO models (model_id, run_id, artifact_path, flavor, model_class, size_bytes,"
+        " created_ms) SELECT 'm-1', run_id, 'model', 'sklearn', 'a.B', 1, 1 FROM runs LIMIT 1",
+        "INSERT INTO logged_model_params VALUES ('m-1', 'a', '1')",
+        "INSERT INTO run_models SELECT run_id, 'm-1', 'output', 0 FROM models",
+        "INSERT INTO registered_models VALUES ('iris', 1, 1, 1, '')",
+        "INSERT INTO model_versions (name, version, source, creation_timestamp, user_id)"
+        " VALUES ('iris', 1, 'models:/m-1', 1, 'me')",
+        "INSERT INTO model_version_tags VALUES ('iris', 1, 'a', '1')",
+    )
     return client.path
 
 
@@ -109,6 +120,12 @@ def test_a_bit_of_a_file_has_flipped(path: Path) -> None:
         ("UPDATE sealed_runs SET tags = '['", "have no JSON in tags"),
         ("INSERT INTO unsealed_runs SELECT run_no FROM runs", "are sealed and to be sealed"),
         ("UPDATE runs SET status = 'DONE'", "3 runs have an unknown status"),
+        ("UPDATE models SET status = 'DONE'", "1 rows of models have an unknown status"),
+        ("UPDATE run_models SET role = 'a'", "1 rows of run_models have an unknown role"),
+        ("UPDATE model_versions SET status = 'a'", "1 rows of model_versions have an unknown st"),
+        ("UPDATE model_versions SET current_stage = 'a'", "unknown current_stage"),
+        ("DELETE FROM models", "rows of logged_model_params refer to rows of models that are not"),
+        ("DELETE FROM model_versions", "rows of model_version_tags refer to rows of model_version"),
         ("UPDATE experiments SET lifecycle_stage = ''", "1 experiments are neither active nor"),
         ("UPDATE sessions SET environment = 'x'", "rows of sessions have no JSON"),
         ("DROP TRIGGER params_insert_unseals", "The trigger params_insert_unseals is missing"),

@@ -206,6 +206,37 @@ def test_registered_and_running_runs_stay(client: Client) -> None:
     assert len(ask(client.path, "SELECT event FROM model_events")) == 1
 
 
+def test_a_run_whose_logged_model_is_registered_stays(client: Client) -> None:
+    with client.start_run("mine") as run:
+        run.log_model({"any": "object"}, "sklearn")
+    client.register_model("mine", "iris")
+    client.delete_run(run.run_id)
+    ids = "(SELECT model_id FROM models)"
+    for change in (f"model_id = {ids}", f"model_id = NULL, source = 'models:/' || {ids}"):
+        alter(client.path, f"UPDATE model_versions SET run_id = NULL, source = 'a', {change}")
+        assert [kept.run_name for kept in client.gc().kept] == ["mine"]
+    alter(client.path, "UPDATE model_versions SET source = 'elsewhere'")
+    assert client.gc().run_ids == (run.run_id,)
+
+
+def test_what_is_known_of_a_runs_models_goes_with_it(client: Client, two: tuple[str, str]) -> None:
+    for run_id in two:
+        alter(
+            client.path,
+            "INSERT INTO models (model_id, run_id, artifact_path, flavor, model_class, size_bytes,"
+            f" created_ms) VALUES ('m-{run_id}', '{run_id}', 'model', 'sklearn', 'a.B', 1, 1)",
+            f"INSERT INTO logged_model_params VALUES ('m-{run_id}', 'a', '1')",
+            f"INSERT INTO logged_model_tags VALUES ('m-{run_id}', 'a', '1')",
+            f"INSERT INTO run_models VALUES ('{run_id}', 'm-{two[1]}', 'input', 0)",
+        )
+    assert client.gc().run_ids == (two[1],)
+    stays = f"m-{two[0]}"
+    assert ask(client.path, "SELECT model_id FROM logged_model_params") == [stays]
+    assert ask(client.path, "SELECT model_id FROM logged_model_tags") == [stays]
+    # That the run that stays used a model of the other one is still so.
+    assert ask(client.path, "SELECT * FROM run_models") == [(two[0], f"m-{two[1]}", "input", 0)]
+
+
 def test_what_nothing_refers_to(client: Client, two: tuple[str, str]) -> None:
     client.flush()
     alter(

@@ -1,0 +1,1 @@
+"""Runs of a database for other trackers: one file per kind of target."""

@@ -1,0 +1,1 @@
+"""What MLflow keeps: a folder ``mlruns``, or a database ``mlflow.db``, and files of runs."""
