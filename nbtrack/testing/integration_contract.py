@@ -384,10 +384,14 @@ def _everything(row: integration.Integration) -> dict[Any, Any]:
             state[name, key] = id(value)
             if isinstance(value, type):
                 members = vars(value).items()
-                # Pickling leaves `__slotnames__` in a class, checking an instance `_abc_...`.
+                # Pickling leaves `__slotnames__` in a class; torch counts its hooks in `next_id`.
                 state[name, key, "members"] = [
-                    (member, id(v)) for member, v in members if member != "__slotnames__"
+                    (member, id(v))
+                    for member, v in members
+                    if member not in {"__slotnames__", "next_id"}
                 ]
-            elif isinstance(value, types.FunctionType) and value.__closure__:
-                state[name, key, "cells"] = [id(cell.cell_contents) for cell in value.__closure__]
+            elif isinstance(value, types.FunctionType):
+                cells = [c for c in value.__closure__ or () if c != types.CellType()]  # empty
+                state[name, key, "code"] = id(value.__code__)
+                state[name, key, "cells"] = [id(cell.cell_contents) for cell in cells]
     return state

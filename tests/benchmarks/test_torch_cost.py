@@ -1,11 +1,14 @@
 """What following a PyTorch loop costs: ``pytest -s tests/benchmarks/test_torch_cost.py``.
 
-Loops with and without take turns, since the machine is not ours alone; everything is stored.
+Stretches of one loop are followed and not followed in turns, since the machine is not ours alone.
+A stretch is long enough for Python to get used to the code anew. The last figure is that of a
+listener alone.
 """
 
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,97 +17,110 @@ import pytest
 
 import nbtrack
 from nbtrack import autologging
+from nbtrack.autologging import torch as integration
+from nbtrack.autologging.patching import Patches
+from nbtrack.autologging.torch import listeners
 from nbtrack.autologging.tracker import FluentTracker
 
 torch = pytest.importorskip("torch")
 
 pytestmark = pytest.mark.benchmark
 
-FLAT = """
-for step in range(steps):
-    optimizer.zero_grad()
-    loss = criterion(model(X), y)
-    loss.backward()
-    optimizer.step()
+LOOP = """
+for epoch in range(1):
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = criterion(model(X), y)
+        loss.backward()
+        optimizer.step()
+        tick()
 """
-EPOCHS = """
-def train(epochs):
-    for epoch in range(epochs):
-        for _ in range(steps // epochs):
-            optimizer.zero_grad()
-            loss = criterion(model(X), y)
-            loss.backward()
-            optimizer.step()
-        val_acc = float(epoch)
-train(10)
-"""
-# name: loop, width, steps in a round, rounds
-LOOPS = {
-    "small step, flat loop": (FLAT, 8, 1000, 9),
-    "small step, epochs in a function": (EPOCHS, 8, 1000, 9),
-    "5 ms step": (EPOCHS, 640, 100, 15),
-}
+# name: width of the layers, steps in a stretch, stretches
+LOOPS = {"small step": (8, 400, 60), "step of some ms": (512, 100, 40)}
 
 
-def namespace(width: int, steps: int) -> dict[str, Any]:
+class Stretches:
+    """Switches the listeners on and off, and keeps the times of both."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.count = 0
+        self.times: tuple[list[float], list[float]] = ([], [])  # off, on
+        self.on = True
+        self.begin = self.clock()
+
+    def clock(self) -> tuple[float, float]:
+        return time.thread_time(), time.process_time()
+
+    def __call__(self) -> None:
+        self.count += 1
+        if self.count % self.length:
+            return
+        spent = time.process_time() - self.begin[1]
+        self.times[self.on].append(spent / self.length * 1e6)
+        self.on = not self.on
+        if self.on:
+            integration.install(torch, Patches())
+        else:
+            integration._Installed.taps.restore()
+            integration._Installed.handle.remove()
+        self.begin = self.clock()
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_step(name: str, workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    width, length, count = LOOPS[name]
+    path = workdir / "loop.py"
+    path.write_text(LOOP)
     torch.manual_seed(0)
-    model = torch.nn.Sequential(
-        torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, 4)
-    )
-    return {
+    layers = torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, 4)
+    model = torch.nn.Sequential(*layers)
+    stretches = Stretches(length)
+    space: dict[str, Any] = {
         "__name__": "__main__",
         "X": torch.randn(width, width),
         "y": torch.randint(0, 4, (width,)),
         "model": model,
         "optimizer": torch.optim.SGD(model.parameters(), lr=0.01),
         "criterion": torch.nn.CrossEntropyLoss(),
-        "steps": steps,
+        "steps": length * count,
+        "tick": stretches,
     }
-
-
-def measure(code: Any, space: dict[str, Any]) -> tuple[float, float]:
-    thread, process = time.thread_time(), time.process_time()
-    exec(code, space)
-    return time.thread_time() - thread, time.process_time() - process
-
-
-@pytest.mark.parametrize("name", LOOPS)
-def test_step(name: str, workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text, width, steps, rounds = LOOPS[name]
-    path = workdir / "loop.py"
-    path.write_text(text)
-    code = compile(text, str(path), "exec")
     nbtrack.set_tracking_uri(workdir / "nbtrack.db")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    on: list[tuple[float, float]] = []
-    off: list[tuple[float, float]] = []
-    space = namespace(width, steps)
+    autologging.enable(FluentTracker(), "torch")
     try:
-        exec(code, space)
-        for _ in range(rounds):
-            off.append(measure(code, space))
-            autologging.enable(FluentTracker(), "torch")
-            exec(code, {**namespace(width, 10), "steps": 10})  # the first run makes the database
-            space = namespace(width, steps)
-            on.append(measure(code, space))
-            process = time.process_time()
-            nbtrack.flush()
-            on[-1] = on[-1][0], on[-1][1] + time.process_time() - process
-            autologging.disable()
-            space = namespace(width, steps)
+        exec(compile(LOOP, str(path), "exec"), space)
     finally:
         autologging.disable()
         torch.set_num_threads(threads)
         nbtrack.set_tracking_uri("")
-    (thread_off, process_off), (thread_on, process_on) = (
-        [statistics.median(column) / steps * 1e6 for column in zip(*rows, strict=True)]
-        for rows in (off, on)
-    )
-    pairs = [(a[1] - b[1]) / steps * 1e6 for a, b in zip(on, off, strict=True)]
+    off, on = (statistics.median(times[4:]) for times in stretches.times)
     with capsys.disabled():
         print(
-            f"\n{name}: {process_off:.0f} us a step; followed {thread_on - thread_off:+.1f} us on"
-            f" the calling thread, {process_on - process_off:+.1f} us in all (median of pairs"
-            f" {statistics.median(pairs):+.1f}), ratio {process_on / process_off:.4f}"
+            f"\n{name}: {off:.0f} us; followed, card aside, all stored {on - off:+.1f} us CPU of"
+            f" the process, ratio {on / off:.4f}"
         )
+
+
+def test_listeners_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    w = torch.ones(3, requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=0.1)
+    space = {"w": w, "optimizer": optimizer, "__name__": "__main__"}
+    loop = "for i in range(3):\n    loss = w.sum()\n    loss.backward()\n    optimizer.step()\n"
+    autologging.enable(FluentTracker(), "torch")
+    step = sys.modules["torch.optim.optimizer"]._global_optimizer_post_hooks
+    hook = list(step.values())[-1]
+    losses = listeners.thread.here.losses
+    try:
+        exec(loop, space)
+        begin = time.thread_time()
+        for _ in range(100_000):
+            losses.append(("loss", 0.5))
+            hook(optimizer, (optimizer,), {})
+        spent = (time.thread_time() - begin) * 10
+    finally:
+        autologging.disable()
+    with capsys.disabled():
+        print(f"\na step's listener alone, with its points stored: {spent:.2f} us")

@@ -262,19 +262,30 @@ def _end(some: list[Training], error: BaseException | None) -> None:
         training.end(error)
 
 
+def end(error: BaseException | None = None) -> None:
+    """End the trainings of this thread, and of threads that are no more.
+
+    Parameters
+    ----------
+    error
+        What has ended them.
+    """
+    others = {each.ident for each in threading.enumerate()} - {threading.get_ident()}
+    _end([training for training in trainings if training.thread not in others], error)
+    here = thread.here
+    here.losses.clear()
+    here.training = None
+
+
 def _end_of_cell() -> None:
-    """End the trainings of the notebook's own thread, and of threads that are no more."""
-    alive = {each.ident for each in threading.enumerate()} - {threading.get_ident()}
-    error: BaseException | None = None
+    """End the trainings of the notebook's own thread: its cell has ended."""
     outcome = cells.executions[-1].outcome if cells.executions else None
+    error: BaseException | None = None
     if outcome == "interrupted":
         error = KeyboardInterrupt()
     elif outcome == "error":
         error = getattr(sys, "last_value", None) or RuntimeError("The cell failed.")
-    _end([t for t in trainings if t.thread not in alive], error)
-    here = thread.here
-    here.losses.clear()
-    here.training = None
+    end(error)
 
 
 def _end_all() -> None:

@@ -131,6 +131,18 @@ def test_switched_off(tracker, run, monkeypatch):
     assert tally.counts("torch")[1]["switched off"] == 1
 
 
+def test_off_for_a_cell(tracker, run):
+    from nbtrack.autologging import scope
+
+    run(LOOP)
+    scope.switch(False)
+    run(LOOP)
+    scope.switch(True)
+    run(LOOP)
+    (tracked,) = tracker.runs
+    assert len(tracked.metrics["loss"]) == 18
+
+
 def test_no_models(tracker, run, monkeypatch):
     monkeypatch.setattr(options, "_chosen", {})
     options.choose(options.Options(log_models=False), "torch")
