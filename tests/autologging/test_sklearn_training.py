@@ -70,7 +70,9 @@ def expected_of_a_classifier(model, X, y, sample_weight=None):
     if hasattr(model, "predict_proba") and not isinstance(model, SGDClassifier):
         probabilities = model.predict_proba(X)
         many = {"average": "weighted", "multi_class": "ovo"} if len(model.classes_) > 2 else {}
-        score = probabilities if many else probabilities[:, 1]
+        # By decisions, as scikit-learn's own scorer: probabilities of different ones can be equal.
+        decides = getattr(model, "decision_function", lambda X: probabilities[:, 1])
+        score = probabilities if many else decides(X)
         found["log_loss"] = metrics.log_loss(y, probabilities, **more)
         if sample_weight is None:
             found["roc_auc"] = metrics.roc_auc_score(y, score, **many)
