@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 
 from nbtrack.datasource import MAX_CURVES, MAX_POINTS, DataSource, number
 from nbtrack.errors import InvalidParameterError, NotFoundError
+from nbtrack.ipython.drawing import card_html, card_text
 from nbtrack.provenance import cells
 from nbtrack.provenance.cells import begin_cell, end_cell
 from nbtrack.tracking import Client
+from nbtrack.types import CANDIDATE_TAG
+from nbtrack.widgets.comparison import CompareWidget
 
 HOSTILE = "</script><b>\"'\0\ud83d\u2028"
 
@@ -68,6 +71,37 @@ def test_runs(source: DataSource, run_id: str) -> None:
     assert run["models"][0]["flavor"] == "sklearn"
     assert strict(source.call("runs.search", {"run_ids": [run_id[:8]]}))["runs"] == [run]
     assert source.call("runs.search", {"run_ids": []}) == {"runs": []}
+
+
+def test_candidates_of_a_search_are_shown_if_they_are_named(
+    source: DataSource, client: Client
+) -> None:
+    with client.start_run("search") as search:
+        pass
+    tags = {CANDIDATE_TAG: "true"}
+    with client.start_run("one", parent_run_id=search.run_id, tags=tags) as one:
+        one.log_metric("mean_test_score", 0.5)
+    names = [run["run_name"] for run in source.call("runs.search", {})["runs"]]
+    assert names == ["search"]
+    named = source.call("runs.search", {"run_ids": [one.run_id]})["runs"]
+    assert [run["run_name"] for run in named] == ["one"]
+    widget = CompareWidget(client)
+    assert list(widget.to_pandas()["name"]) == ["search"]
+    assert "one" not in widget._repr_mimebundle_()[0]["text/plain"]
+    widget.close()
+    html, text = card_html([search, one]), card_text([search, one])
+    assert "1 run" in html
+    assert "1 candidate" in html
+    assert "mean_test_score" not in html
+    assert "one" not in text.split()
+
+
+def test_what_training_tells_comes_last_in_a_card(client: Client) -> None:
+    with client.start_run("a", tags={"estimator_name": "Ridge"}) as run:
+        for name in ("n_iter", "training_score", "training_r2", "training_mse", "r2_X_test"):
+            run.log_metric(name, 0.25)
+    html = card_html([run])
+    assert html.index("r2_X_test") < html.index("n_iter") < html.index("training_score")
 
 
 def test_details(source: DataSource, run_id: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from nbtrack.errors import InvalidParameterError
 from nbtrack.tracking.fluent import default_client
-from nbtrack.types import Run, ViewType
+from nbtrack.types import CANDIDATE_TAG, Run, ViewType
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,7 +184,8 @@ def runs(
     experiment_names
         Only runs of these; default: all.
     filter_string, order_by
-        As in `search_runs`.
+        As in `search_runs`. Without a filter the candidates of a parameter search are left out:
+        its own run has the best of them.
     max_results
         At least 1.
 
@@ -210,7 +212,10 @@ def runs(
     """
     from nbtrack.tracking.frames import people_frame
 
-    table = default_client().run_table(
+    client = default_client()
+    if isinstance(client.place, Path):  # servers of some versions have no filter for what is absent
+        filter_string = filter_string or f"tags.`{CANDIDATE_TAG}` IS NULL"
+    table = client.run_table(
         None,
         filter_string,
         max_results=max_results,

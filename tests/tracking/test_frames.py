@@ -57,6 +57,19 @@ def test_a_frame_to_read() -> None:
     assert frame["cell"].isna().all()
 
 
+def test_candidates_are_left_out_where_nothing_is_asked_for() -> None:
+    with nbtrack.start_run(run_name="search") as search:
+        pass
+    with nbtrack.start_run(
+        run_name="one", parent_run_id=search.run_id, tags={"nbtrack.candidate": "true"}
+    ) as one:
+        one.log_metric("mean_test_score", 0.5)
+    assert nbtrack.runs()["name"].tolist() == ["search"]
+    found = nbtrack.runs(filter_string="metrics.mean_test_score > 0")
+    assert found["name"].tolist() == ["one"]
+    assert len(nbtrack.search_runs()) == 2
+
+
 def test_a_run_that_goes_on_has_no_end() -> None:
     nbtrack.start_run(run_name="a")
     assert nbtrack.search_runs()["end_time"].isna().all()
