@@ -109,14 +109,19 @@ class Uploads:
         self._sink.flush()
         if not self.database.exists():
             return 0
-        waits = bool(self._waiting())
-        with self._changed:
-            before = self._failures
-            if waits:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self._waiting():  # again: another process may have come with something
+            with self._changed:
+                before = self._failures
                 self.stir()
-            self._changed.wait_for(
-                lambda: self._thread is None or self._failures > before, timeout=timeout
-            )
+                is_over = self._thread is None  # the process ends
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                is_done = self._changed.wait_for(
+                    lambda: self._thread is None or self._failures > before,  # noqa: B023
+                    timeout=left,
+                )
+                if is_over or not is_done or self._failures > before:
+                    break
         return len(self._waiting())
 
     def end(self, timeout: float) -> None:

@@ -552,7 +552,8 @@ def test_a_child_of_a_process_that_uploads(client: Client, bucket: str, script: 
             assert client.workspace.artifacts.read(run.run_id, 'p.txt') == b'parent'
             client.workspace.writer.close()
             os._exit(0)
-        assert os.waitpid(child, 0)[1] == 0
+        status = os.waitpid(child, 0)[1]
+        assert status == 0, status
         assert client.upload_artifacts(30) == 0
         """
     environment = {"NBTRACK_ARTIFACT_FILE_MB": "0", "NBTRACK_ARTIFACT_LOCATION": bucket}
