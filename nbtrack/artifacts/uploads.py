@@ -110,11 +110,14 @@ class Uploads:
         if not self.database.exists():
             return 0
         deadline = None if timeout is None else time.monotonic() + timeout
-        while self._waiting():  # again: another process may have come with something
+        waits = True
+        while waits:  # again: another process may have come with something
+            waits = bool(self._waiting())
             with self._changed:
                 before = self._failures
-                self.stir()
-                is_over = self._thread is None  # the process ends
+                if waits:
+                    self.stir()
+                is_over = waits and self._thread is None  # the process ends
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
                 is_done = self._changed.wait_for(
                     lambda: self._thread is None or self._failures > before,  # noqa: B023
