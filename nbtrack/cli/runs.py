@@ -70,7 +70,8 @@ def list_runs(
 def _table(found: Sequence[Run], *, whole_ids: bool) -> list[str]:
     from nbtrack import htmlview
 
-    metrics = sorted({key for run in found for key in run.data.metrics})[:_METRICS]
+    known = sorted({key for run in found for key in run.data.metrics})
+    metrics = htmlview.telling_first(known)[:_METRICS]
     rows = [
         [
             run.info.run_id if whole_ids else run.info.run_id[:8],

@@ -81,6 +81,14 @@ def test_show_a_run(filled: Client) -> None:
         assert all(line.isprintable() for line in lines)
 
 
+def test_the_list_has_the_metrics_that_tell_most(client: Client) -> None:
+    with client.start_run("a") as run:
+        for key in ("fit_time_s", "mean_fit_time", "n_iter", "training_score", "z_score_X_test"):
+            run.log_metric(key, 0.5)
+    client.flush()
+    assert "z_score_X_test" in succeed("--db", client.path, "runs", "list").splitlines()[0]
+
+
 def test_a_server_tells_the_last_value_only(
     filled: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
