@@ -20,7 +20,7 @@ _FONT = "var(--jp-ui-font-family, system-ui, sans-serif)"
 _CELL = f"padding:2px 10px 2px 0;border-bottom:1px solid {_BORDER};vertical-align:top;"
 _LEFT = f"{_CELL}text-align:left;"
 _RIGHT = f"{_CELL}text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;"
-_HEAD = f"font-weight:500;color:{_DIM};"
+_HEAD = f"font-weight:500;color:{_DIM};white-space:normal;vertical-align:bottom;"
 
 STATUS = {
     "FINISHED": ("✓", "var(--jp-success-color1, #2e7d32)"),
@@ -30,8 +30,13 @@ STATUS = {
     "SCHEDULED": ("○", _DIM),
 }
 _LONG = 60
+_WIDE = 20  # characters of a name that stay on one line
+_HEAD_LONG = 80  # a name is broken into lines; its end tells the data
 # What training itself tells, and times; as in js/src/ui/columns.ts.
-_SAYS_LITTLE = re.compile(r"^training_|^n_iter$|(^|_)(time|duration|seconds)(_|$)", re.IGNORECASE)
+_SAYS_LITTLE = re.compile(
+    r"(^|\.)training_|(^|\.)n_iter$|^(epoch|lr(_.+)?|.+_per_s)$|(^|_)(time|duration|seconds)(_|$)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +92,17 @@ def telling_first(keys: Iterable[str]) -> list[str]:
     --------
     >>> telling_first(["fit_time_s", "training_score", "n_iter", "accuracy_X_test"])
     ['accuracy_X_test', 'fit_time_s', 'training_score', 'n_iter']
+    >>> telling_first(["test_accuracy", "mean_test_accuracy", "std_test_accuracy", "best"])
+    ['mean_test_accuracy', 'best', 'test_accuracy', 'std_test_accuracy']
     """
-    return sorted(keys, key=lambda key: _SAYS_LITTLE.search(key) is not None)
+    listed = list(keys)
+    # Of folds the mean tells, and neither the last of them nor how they vary.
+    folds = {key.removeprefix("mean_") for key in listed if key.startswith("mean_")}
+
+    def says_little(key: str) -> bool:
+        return key.removeprefix("std_") in folds or _SAYS_LITTLE.search(key) is not None
+
+    return sorted(listed, key=says_little)
 
 
 def format_duration(ms: int | None) -> str:
@@ -144,6 +158,11 @@ def format_time(ms: int) -> str:
     return moment.strftime("%Y-%m-%d %H:%M")
 
 
+def anchor(run_id: str) -> str:
+    """Return the name by which links of the page find a run."""
+    return f"nbtrack-{escape(run_id)}"
+
+
 def runs_table(
     rows: Sequence[Row], *, metric_keys: Sequence[str], param_keys: Sequence[str]
 ) -> str:
@@ -152,8 +171,8 @@ def runs_table(
         [
             _th("Run"),
             _th("Duration", right=True),
-            *(_th(clip(key, 32), key, right=True) for key in metric_keys),
-            *(_th(clip(key, 32), key) for key in param_keys),
+            *(_th(clip(key, _HEAD_LONG), key, right=True) for key in metric_keys),
+            *(_th(clip(key, _HEAD_LONG), key) for key in param_keys),
         ]
     )
     body = "".join(
@@ -198,6 +217,35 @@ def message(text: str) -> str:
     return f'<div style="font-family:{_FONT};font-size:12px">{lines}</div>'
 
 
+_NOTICES = {
+    "error": STATUS["FAILED"],
+    "warning": ("⚠", "var(--jp-warn-color1, #b26a00)"),
+    "info": ("ⓘ", _DIM),
+}
+
+
+def notice(text: str, kind: str = "info", *, link: tuple[str, str] | None = None) -> str:
+    """Return what is to be told of a run, as HTML.
+
+    Parameters
+    ----------
+    kind
+        ``error``, ``warning`` or ``info``.
+    link
+        A part of the text, and the address that it leads to.
+    """
+    icon, colour = _NOTICES[kind]
+    content = escape(text)
+    if link is not None:
+        words, address = (escape(part) for part in link)
+        if words:
+            content = content.replace(words, f'<a href="{address}">{words}</a>', 1)
+    return (
+        f'<div style="font-family:{_FONT};font-size:12px;margin-top:4px">'
+        f'<span style="color:{colour};font-weight:600" title="{kind}">{icon}</span> {content}</div>'
+    )
+
+
 def _flat(cell: object) -> str:
     # Control characters would steer the terminal.
     return "".join(c if c.isprintable() else " " for c in str(cell))
@@ -232,7 +280,8 @@ def _name(row: Row) -> str:
     return (
         f'<td style="{_LEFT}white-space:nowrap">'
         f'<span style="color:{colour}" title="{word}">{icon}</span> '
-        f'<span title="{escape(row.name)} · {escape(row.run_id)}">{escape(clip(row.name))}</span>'
+        f'<span id="{anchor(row.run_id)}" title="{escape(row.name)} · {escape(row.run_id)}">'
+        f"{escape(clip(row.name))}</span>"
         f"{shown}{note}</td>"
     )
 
@@ -242,8 +291,17 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _th(text: str, title: str = "", *, right: bool = False) -> str:
-    hover = f' title="{escape(title)}"' if title and title != text else ""
-    return f'<th style="{_RIGHT if right else _LEFT}{_HEAD}"{hover}>{escape(text)}</th>'
+    # A name that is broken into lines is whole here, for those who search or copy it.
+    hover = f' title="{escape(title)}"' if title and (title != text or len(text) > _WIDE) else ""
+    style = f"{_RIGHT if right else _LEFT}{_HEAD}"
+    return f'<th style="{style}"{hover}>{_breakable(escape(text))}</th>'
+
+
+def _breakable(escaped: str) -> str:
+    """Let a long name break into lines after what parts its words."""
+    if len(escaped) <= _WIDE:
+        return escaped
+    return re.sub(r"(?<=[a-zA-Z0-9])([_.]+)(?=[a-zA-Z0-9])", r"\1<wbr>", escaped)
 
 
 def _td(text: str, title: str = "", *, right: bool = False) -> str:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 CANDIDATE_TAG = "nbtrack.candidate"
 """Has a run that is one candidate of a search: tables of runs show the search instead."""
+ADOPTED_TAG = "nbtrack.adopted"
+"""Has a run that was made of a fitted model: nobody saw the fit."""
+NOTICE_TAGS = "nbtrack.notice."
+"""Begin with this, and go on with its kind: one sentence that people are told of the run."""
+TWIN_TAG = "nbtrack.identical_run"
+"""The id of an earlier run that was made of the same."""
 
 
 class RunStatus(StrEnum):

@@ -91,7 +91,7 @@ def test_candidates_of_a_search_are_shown_if_they_are_named(
     widget.close()
     html, text = card_html([search, one]), card_text([search, one])
     assert "1 run" in html
-    assert "1 candidate" in html
+    assert "1 candidate kept" in html
     assert "mean_test_score" not in html
     assert "one" not in text.split()
 
@@ -102,6 +102,37 @@ def test_what_training_tells_comes_last_in_a_card(client: Client) -> None:
             run.log_metric(name, 0.25)
     html = card_html([run])
     assert html.index("r2_X_test") < html.index("n_iter") < html.index("training_score")
+
+
+def test_a_card_shows_what_the_user_wants_to_know_first(client: Client) -> None:
+    with client.start_run("net") as run:
+        for name in ("loss", "lr", "lr_opt2", "epoch", "steps_per_s", "val_loss", "val_acc"):
+            run.log_metric(name, 0.25)
+        for name in ("Ridge-2.training_r2", "mine", "test_f1", "mean_test_f1"):
+            run.log_metric(name, 0.25)
+    shown = [key for key in run.metrics if f">{key}<" in card_html([run])]
+    assert shown == ["loss", "val_loss", "val_acc", "mine"]
+
+
+def test_notices_of_a_card(client: Client) -> None:
+    notices = {
+        "nbtrack.notice.identical_run": "Same data, params and code as run a (1234abcd).",
+        "nbtrack.identical_run": "1234abcd99",
+        "nbtrack.notice.leakage": "3 of the 10 rows of X_test were in the training data.",
+        "nbtrack.adopted": "True",
+    }
+    with client.start_run("b", tags=notices) as run:
+        pass
+    html = card_html([run])
+    assert html.index("⚠</span> 3 of the 10") < html.index("Same data")
+    assert '<a href="#nbtrack-1234abcd99">a (1234abcd)</a>.' in html
+    assert "adopted" in html
+    assert f"{run.duration_ms} ms" not in html  # nobody saw how long it took
+    run.set_tag(
+        "nbtrack.notice.identical_run",
+        "Same data, params and code as run a (1234abcd) of other.ipynb.",
+    )
+    assert "<a" not in card_html([run])
 
 
 def test_details(source: DataSource, run_id: str) -> None:

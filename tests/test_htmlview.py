@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from nbtrack import htmlview
 from nbtrack.htmlview import STATUS, Row
 
-TAGS = {"table", "thead", "tbody", "tr", "th", "td", "span", "div", "br"}
-ATTRIBUTES = {"style", "title"}
-VOID = {"br"}
+TAGS = {"a", "table", "thead", "tbody", "tr", "th", "td", "span", "div", "br", "wbr"}
+ATTRIBUTES = {"style", "title", "id", "href"}
+VOID = {"br", "wbr"}
 hostile = st.lists(
     st.sampled_from("<>&\"'/=!-`\n\0 \u202escriptonload") | st.characters(), max_size=30
 ).map("".join)
@@ -31,6 +31,7 @@ class Checker(HTMLParser):
         self.texts: list[str] = []
         self.titles: list[str] = []
         self.styles: set[str] = set()
+        self.targets: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in TAGS:
@@ -40,7 +41,9 @@ class Checker(HTMLParser):
                 self.wrong.append(name)
             elif name == "title":
                 self.titles.append(value or "")
-            else:
+            elif name == "href":
+                self.targets.append(value or "")
+            elif name == "style":
                 self.styles.add(value or "")
         if tag not in VOID:
             self.open.append(tag)
@@ -103,6 +106,16 @@ def test_text_is_shown_literally(text: str) -> None:
     shown = "".join(checker.texts)
     assert shown.replace("\ufffd", "\0") == " ".join(text.split()).replace("\ufffd", "\0")
     check(htmlview.message(text))
+    checker = check(htmlview.notice(text, "warning"))
+    assert "".join(checker.texts).split()[0] == "⚠"
+
+
+@given(text=hostile, name=hostile)
+def test_a_link_leads_into_the_page_alone(text: str, name: str) -> None:
+    link = (name, f"#{htmlview.anchor(name)}")
+    checker = check(htmlview.notice(f"{text} {name}", link=link))
+    assert all(target.startswith("#nbtrack-") for target in checker.targets)
+    assert len(checker.targets) == bool(name.split())
 
 
 def test_a_table_of_runs() -> None:

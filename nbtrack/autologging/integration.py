@@ -323,7 +323,7 @@ def _status(row: Integration) -> Status:
     elif row.name in _State.failed:
         reason = _State.failed[row.name]
     elif version is None:
-        reason = f"{row.package} is not imported"
+        reason = f"{row.package} is not imported yet"
     else:
         reason = ""
     return Status(row.name, not reason, version, reason, *tally.counts(row.name))

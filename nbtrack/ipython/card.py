@@ -2,7 +2,8 @@
 
 One display per cell. It is published when the cell's first run begins, updated at most ten times
 a second from a thread of its own, and once more when the cell ends: what the notebook saves is the
-last state, as HTML that needs no script. A metric that comes later updates the card of its run.
+last state, as HTML that needs no script. A metric that comes later updates the card of its run;
+a run that goes on in a later cell is on the card of that cell from then on.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class _Card:
         self.display_id = uuid.uuid4().hex
         self.shown = False
         self.changed: set[str] = set()  # ids of the runs that are to be drawn
+        self.left: set[str] = set()  # those that went on in a later cell
         self.drawn = 0.0
 
     @property
@@ -43,7 +45,7 @@ class _Card:
 
     @property
     def running(self) -> bool:
-        return any(run.end_time is None for run in self.runs.values())
+        return any(r.end_time is None for r in self.runs.values() if r.run_id not in self.left)
 
 
 class CardDeck:
@@ -60,6 +62,7 @@ class CardDeck:
         self._live = hasattr(shell, "kernel")
         self._cards: OrderedDict[str, _Card] = OrderedDict()  # by execution id
         self._of_run: dict[str, _Card] = {}
+        self._behind: dict[str, list[_Card]] = {}  # by running run: cards that it has left
         self._lock = threading.RLock()
         self._ticker: threading.Thread | None = None
 
@@ -68,10 +71,13 @@ class CardDeck:
         if settings.card == "off":
             return
         with self._lock:
-            card = self._of_run.get(run.run_id) or self._deal(run)
+            card = self._move(run) or self._of_run.get(run.run_id) or self._deal(run)
             if card is None:
                 return
             card.changed.add(run.run_id)
+            if run.end_time is not None:
+                for behind in self._behind.pop(run.run_id, ()):
+                    behind.changed.add(run.run_id)
             if settings.card == "full" and self._live:
                 if not card.shown:
                     # Here and not in the thread, so that it stands below this very cell.
@@ -94,13 +100,36 @@ class CardDeck:
         cell = current_cell()
         if cell is None or run.execution_id != cell.execution_id:
             return None
-        card = self._cards.setdefault(cell.execution_id, _Card())
+        return self._put(run, cell.execution_id)
+
+    def _move(self, run: ActiveRun) -> _Card | None:
+        """Return the card of a later cell that goes on with a run; else None.
+
+        What a thread of the user's does while other cells run stays where it began.
+        """
+        old, cell = self._of_run.get(run.run_id), current_cell()
+        if old is None or cell is None or run.end_time is not None:
+            return None
+        if threading.current_thread() is not threading.main_thread():
+            return None
+        if self._cards.get(cell.execution_id) is old:
+            return None
+        # The old card is drawn again when the run has ended, and not at every step of it.
+        old.left.add(run.run_id)
+        self._behind.setdefault(run.run_id, []).append(old)
+        return self._put(run, cell.execution_id)
+
+    def _put(self, run: ActiveRun, execution_id: str) -> _Card:
+        card = self._cards.setdefault(execution_id, _Card())
         card.runs[run.run_id] = run
+        card.left.discard(run.run_id)
         self._of_run[run.run_id] = card
         while len(self._cards) > _CARDS:
             _, old = self._cards.popitem(last=False)
             for run_id in old.runs:
-                del self._of_run[run_id]
+                if self._of_run.get(run_id) is old:
+                    del self._of_run[run_id]
+                    self._behind.pop(run_id, None)
         return card
 
     def _tick(self) -> None:

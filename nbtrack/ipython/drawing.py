@@ -6,17 +6,20 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from nbtrack import htmlview
-from nbtrack.types import CANDIDATE_TAG
+from nbtrack.types import ADOPTED_TAG, CANDIDATE_TAG, NOTICE_TAGS, TWIN_TAG
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from nbtrack.tracking import ActiveRun
 
 _ROWS, _METRICS, _PARAMS = 12, 4, 4
-_NOTICE = 300  # characters of a notice
+_NOTICE = 300  # characters of a notice or error
 _SHORT = 40  # characters of a param that fit a column
 _HIDDEN_METRICS = {"fit_time_s"}  # it is in the column of durations
+_WARNINGS = {"leakage"}
+_IDENTICAL = "identical_run"
+_BEST = "best_"  # what a search has chosen
 
 
 def card_html(runs: Sequence[ActiveRun]) -> str:
@@ -34,7 +37,7 @@ def card_html(runs: Sequence[ActiveRun]) -> str:
             run.run_id,
             run.run_name,
             run.status,
-            run.duration_ms,
+            None if ADOPTED_TAG in run.tags else run.duration_ms,
             dict(run.metrics),
             dict(run.params),
             _note(run, candidates[run.run_id]),
@@ -42,14 +45,18 @@ def card_html(runs: Sequence[ActiveRun]) -> str:
         for run in shown
     ]
     table = htmlview.runs_table(rows, metric_keys=metrics, param_keys=params)
-    failed = "".join(_error(run) for run in shown if run.error)
-    told = "".join(htmlview.message(line) for line in _notices(shown))
+    failed = "".join(_error(run, len(shown) > 1) for run in shown if run.error)
+    told = "".join(_told(shown))
     return htmlview.panel(_title(len(runs)), table + failed + told, footer=_footer(runs, shown))
 
 
 def _note(run: ActiveRun, candidates: int) -> str:
-    what = run.tags.get("estimator_name", "")
-    return f"{what} · {htmlview.format_count(candidates, 'candidate')}" if candidates else what
+    parts = [run.tags.get("estimator_name", "")]
+    if candidates:  # the best of those that were tried: see `max_tuning_runs`
+        parts.append(f"{htmlview.format_count(candidates, 'candidate')} kept")
+    if ADOPTED_TAG in run.tags:
+        parts.append("adopted")
+    return " · ".join(filter(None, parts))
 
 
 def _title(count: int) -> str:
@@ -80,8 +87,9 @@ def _telling_params(runs: Sequence[ActiveRun]) -> dict[str, None]:
     differing = [
         key for key in short if len({run.params[key] for run in runs if key in run.params}) > 1
     ]
+    found = [key for key in short if key.startswith(_BEST)]
     chosen = [key for key in short if any(key in run.highlights for run in runs)]
-    return dict.fromkeys([*differing, *chosen])
+    return dict.fromkeys([*differing, *found, *chosen])
 
 
 def _owners(key: str) -> list[str]:
@@ -93,22 +101,44 @@ def _first(keys: dict[str, None], count: int) -> list[str]:
     return htmlview.telling_first(key for key in keys if key not in _HIDDEN_METRICS)[:count]
 
 
-def _notices(runs: Sequence[ActiveRun]) -> list[str]:
-    """Return what is to be told of some runs, each with the run's name."""
-    notices = [
-        f"{run.run_name}: {htmlview.clip(text, _NOTICE)}"
+def _told(runs: Sequence[ActiveRun]) -> Iterator[str]:
+    """Yield what is to be told of some runs as HTML, warnings first."""
+    notices = _notices(runs)
+    for run, kind, text in notices[:_ROWS]:
+        whole = f"{run.run_name}: {text}" if len(runs) > 1 else text
+        yield htmlview.notice(
+            htmlview.clip(whole, _NOTICE),
+            "warning" if kind in _WARNINGS else "info",
+            link=_link(run, text) if kind == _IDENTICAL else None,
+        )
+    if (more := len(notices) - _ROWS) > 0:
+        yield htmlview.notice(f"and {htmlview.format_count(more, 'notice')} more")
+
+
+def _link(run: ActiveRun, text: str) -> tuple[str, str] | None:
+    """Return the words that name the earlier run, and where its card is: in this notebook."""
+    twin = run.tags.get(TWIN_TAG)
+    words = text.rpartition(" as run ")[2].removesuffix(".")
+    if twin is None or not words.endswith(f"({twin[:8]})"):
+        return None  # one of another notebook
+    return words, f"#{htmlview.anchor(twin)}"
+
+
+def _notices(runs: Sequence[ActiveRun]) -> list[tuple[ActiveRun, str, str]]:
+    """Return what is to be told of some runs: the run, the kind, the text; warnings first."""
+    found = [
+        (run, key.removeprefix(NOTICE_TAGS), text)
         for run in runs
         for key, text in sorted(run.tags.items())
-        if key.startswith("nbtrack.notice.")
+        if key.startswith(NOTICE_TAGS)
     ]
-    if (more := len(notices) - _ROWS) > 0:
-        notices[_ROWS:] = [f"and {htmlview.format_count(more, 'notice')} more"]
-    return notices
+    return sorted(found, key=lambda notice: notice[1] not in _WARNINGS)
 
 
-def _error(run: ActiveRun) -> str:
+def _error(run: ActiveRun, named: bool) -> str:
     last = (run.error or "").strip().splitlines()[-1:]
-    return htmlview.message(f"{run.run_name}: {htmlview.clip(last[0], 300) if last else ''}")
+    text = htmlview.clip(last[0], _NOTICE) if last else ""
+    return htmlview.notice(f"{run.run_name}: {text}" if named else text, "error")
 
 
 def card_text(runs: Sequence[ActiveRun]) -> str:
@@ -124,4 +154,8 @@ def card_text(runs: Sequence[ActiveRun]) -> str:
         took = htmlview.format_duration(run.duration_ms)
         words = ["nbtrack:", run.run_name, f"({what})", str(run.status).lower(), took, metrics]
         lines.append(" ".join(word for word in words if word))
-    return "\n".join([*lines, *(f"nbtrack: {line}" for line in _notices(runs[-_ROWS:]))])
+    notices = _notices(runs[-_ROWS:])
+    lines += [f"nbtrack: {run.run_name}: {text}" for run, _, text in notices[:_ROWS]]
+    if (more := len(notices) - _ROWS) > 0:
+        lines.append(f"nbtrack: and {htmlview.format_count(more, 'notice')} more")
+    return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,6 +13,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 
 from nbtrack import autologging
+from nbtrack.autologging import tally
 from nbtrack.errors import InvalidParameterError, NbtrackError
 from nbtrack.tracking.location import current_place
 
@@ -252,11 +253,9 @@ def _status(_arguments: argparse.Namespace) -> Shown:
             size = htmlview.format_size(place.stat().st_size)
         rows = [["database", f"{place} ({size})", "", ""]]
     for name, state in autologging.status().items():
-        on = f"tracked ({state.version})" if state.installed else f"off: {state.reason}"
-        logged = ", ".join(f"{number:,} {what}" for what, number in sorted(state.logged.items()))
-        skipped = [f"{number:,} x {reason}" for reason, number in sorted(state.skipped.items())]
-        rows.append([name, on, logged, *(skipped[:1] or [""])])
-        rows += [["", "", "", reason] for reason in skipped[1:]]
+        rows += _status_rows(name, _in_words(state), state.logged, state.skipped)
+    if any(counts := tally.counts(CELLS)):
+        rows += _status_rows(CELLS, "", *counts)
     header = ["what", "state", "logged", "left out"]
     return Shown(
         htmlview.panel("nbtrack · status", htmlview.plain_table(rows, header)),
@@ -264,6 +263,26 @@ def _status(_arguments: argparse.Namespace) -> Shown:
     )
 
 
+def _in_words(state: autologging.Status) -> str:
+    if state.installed:
+        return f"tracked ({state.version})"
+    if state.reason.endswith("not imported yet"):
+        return f"ready: {state.reason}"
+    return f"off: {state.reason}"
+
+
+def _status_rows(
+    name: str, state: str, logged: Mapping[str, int], skipped: Mapping[str, int]
+) -> list[list[str]]:
+    """Return a line with what was logged, and one more for each further reason."""
+    kept = ", ".join(f"{number:,} {what}" for what, number in sorted(logged.items()))
+    # What was left out most often is rarely what one looks for: the rare reasons first.
+    reasons = sorted(skipped.items(), key=lambda item: (item[1], item[0]))
+    left_out = [f"{number:,} x {reason}" for reason, number in reasons] or [""]
+    return [[name, state, kept, left_out[0]], *(["", "", "", text] for text in left_out[1:])]
+
+
+CELLS = "cells"  # as `tally` knows them
 _OFF = re.compile(r"\s*%%nbtrack\s+off\s*")
 
 

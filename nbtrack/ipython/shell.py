@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from traitlets import TraitError
 
 from nbtrack import autologging
-from nbtrack.autologging import scope
+from nbtrack.autologging import scope, tally
 from nbtrack.autologging.tracker import FluentTracker
 from nbtrack.db import check_file
 from nbtrack.errors import NbtrackError
 from nbtrack.ipython.card import CardDeck
 from nbtrack.ipython.config import NBTrack
-from nbtrack.ipython.magics import NbtrackMagics, is_off, off_cell
+from nbtrack.ipython.magics import CELLS, NbtrackMagics, is_off, off_cell
 from nbtrack.provenance import cells
 from nbtrack.tracking import events, notices
 from nbtrack.tracking.location import current_place
@@ -87,7 +87,10 @@ class Extension:
 
     def _pre_run_cell(self, info: ExecutionInfo) -> None:
         count = self._execution_count(bool(info.store_history))
-        scope.pause(is_off(info.raw_cell or ""))
+        off = is_off(info.raw_cell or "")
+        if off:
+            tally.skipped(CELLS, "%%nbtrack off")
+        scope.pause(off)
         cells.begin_cell(info.raw_cell or "", count, getattr(info, "cell_id", None))
 
     def _post_run_cell(self, result: ExecutionResult) -> None:
@@ -163,7 +166,7 @@ def _greeting() -> str:
         except NbtrackError as error:
             return f"nbtrack cannot store anything: {error}"
         where, state = _short(place), "" if place.exists() else " (made by the first run)"
-    libraries = ", ".join(_library_names())
+    libraries = " and ".join(_library_names())
     return f"nbtrack tracks every fit of {libraries} in {where}{state} · %nbtrack for help"
 
 

@@ -15,25 +15,26 @@ from typing import TYPE_CHECKING
 
 from nbtrack.db import Reader
 from nbtrack.errors import NbtrackError
+from nbtrack.provenance import cells
 from nbtrack.provenance.cells import executions
 from nbtrack.tracking import later
 from nbtrack.tracking.location import Place
-from nbtrack.types import RunQuery
+from nbtrack.types import NOTICE_TAGS, TWIN_TAG, RunQuery
 
 if TYPE_CHECKING:
     from nbtrack.tracking.run import ActiveRun
 
 IDENTITY = "nbtrack.identity"
-NOTICE = "nbtrack.notice.identical_run"
+NOTICE = f"{NOTICE_TAGS}identical_run"
 _EARLIER = (
-    "SELECT value, run_id, run_name FROM experiments JOIN runs USING (experiment_id)"
-    " JOIN tags USING (run_no) WHERE name = ? AND key = ? AND runs.lifecycle_stage = 'active'"
-    " ORDER BY start_time DESC"
+    "SELECT value, run_id, run_name, notebook FROM experiments JOIN runs USING (experiment_id)"
+    " JOIN tags USING (run_no) LEFT JOIN sessions USING (session_id) "
+    " WHERE name = ? AND key = ? AND runs.lifecycle_stage = 'active' ORDER BY start_time DESC"
 )
 
 
-# By database and experiment: the first run of each identity, by id and name. Only the thread of
-# `later` looks into it.
+# By database and experiment: the first run of each identity, by id and what it is called. Only
+# the thread of `later` looks into it.
 _first: dict[tuple[Place, str], dict[str, tuple[str, str]]] = {}
 
 
@@ -54,9 +55,10 @@ def _answer(identity: str, run: ActiveRun) -> None:
     if key not in _first:
         _first[key] = _read(*key)
     known = _first[key]
-    run_id, name = known.setdefault(identity, (run.run_id, run.run_name))
+    run_id, name = known.setdefault(identity, (run.run_id, _named(run.run_id, run.run_name)))
     if run_id != run.run_id:
-        run.set_tags({NOTICE: f"Same data, params and code as run {name} ({run_id[:8]})."})
+        text = f"Same data, params and code as run {name}."
+        run.set_tags({NOTICE: text, TWIN_TAG: run_id})
 
 
 def _read(place: Place, experiment: str) -> dict[str, tuple[str, str]]:
@@ -64,7 +66,13 @@ def _read(place: Place, experiment: str) -> dict[str, tuple[str, str]]:
     try:
         if isinstance(place, Path):
             rows = Reader(place).rows(_EARLIER, (experiment, IDENTITY))
-            return {str(row["value"]): (row["run_id"], row["run_name"]) for row in rows}
+            return {
+                str(row["value"]): (
+                    row["run_id"],
+                    _named(row["run_id"], row["run_name"], row["notebook"]),
+                )
+                for row in rows
+            }
         return _read_from_server(place, experiment)
     except NbtrackError:
         return {}  # there is no file yet, or it cannot be read: others tell of that
@@ -80,14 +88,21 @@ def _read_from_server(place: Place, name: str) -> dict[str, tuple[str, str]]:
     table = store.run_table(RunQuery([experiment.experiment_id], max_results=-1))
     marks = table.tags.get(IDENTITY, [None] * len(table.run_ids))
     runs = zip(marks, table.run_ids, table.info["run_name"], strict=True)
-    return {mark: (run_id, name) for mark, run_id, name in runs if mark is not None}
+    return {mark: (run_id, _named(run_id, name)) for mark, run_id, name in runs if mark is not None}
+
+
+def _named(run_id: str, name: str, notebook: str | None = None) -> str:
+    """Return how people find a run: by name and id, and the notebook where that is another one."""
+    words = f"{name} ({run_id[:8]})"
+    elsewhere = notebook and cells.notebook and notebook != cells.notebook[0]
+    return f"{words} of {Path(notebook).name}" if notebook and elsewhere else words
 
 
 def _identity(run: ActiveRun) -> str | None:
     if not run.digests or not all(digest for _, digest in run.digests):
         return None
-    cells = reversed(executions)  # mostly it is the last one
-    code = next((c.source for c in cells if c.execution_id == run.execution_id), None)
+    latest = reversed(executions)  # mostly it is the last one
+    code = next((c.source for c in latest if c.execution_id == run.execution_id), None)
     if code is None:
         code = _script()
     if not code:

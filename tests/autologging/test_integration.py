@@ -47,7 +47,7 @@ def test_importing_and_enabling_imports_no_library():
     """
     loaded, reasons = run_python(code).splitlines()
     assert loaded == "set()"
-    assert reasons == str(sorted(f"{row.package} is not imported" for row in integration.TABLE))
+    assert reasons == str(sorted(f"{row.package} is not imported yet" for row in integration.TABLE))
 
 
 IMPORTS = """
@@ -199,6 +199,8 @@ def test_unknown_name():
 
 
 def test_only_those_asked_for(monkeypatch):
+    import joblib  # noqa: F401
+
     autologging.enable(FakeTracker(), "joblib")
     assert autologging.status()["joblib"].reason == ""
     assert autologging.status()["sklearn"].reason == "not enabled"

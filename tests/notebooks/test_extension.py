@@ -147,6 +147,30 @@ def test_a_metric_of_a_later_cell_updates_the_card_of_its_run(run: Run) -> None:
     assert html(notebook.cells[3]) == []
 
 
+def test_a_run_that_goes_on_in_a_later_cell_is_on_its_card(run: Run) -> None:
+    notebook = run(
+        [
+            "%load_ext nbtrack\nimport nbtrack",
+            "run = nbtrack.start_run(run_name='long')\nrun.log_metric('first', 1)",
+            "run.log_metric('second', 2)",
+            "nbtrack.end_run()",
+            "run.log_metric('late', 3)",
+        ]
+    )
+    (first,), (second,) = (html(notebook.cells[i]) for i in (1, 2))
+    assert html(notebook.cells[3]) == html(notebook.cells[4]) == []
+    assert "running" not in first + second  # the card that was left tells of the end, too
+    assert "late" in second
+
+
+def test_an_identical_run_is_linked_to_where_it_stands(run: Run, tmp_path: Path) -> None:
+    notebook = run(["%load_ext nbtrack", DATA, FIT, FIT])
+    (first,), (second,) = html(notebook.cells[2]), html(notebook.cells[3])
+    [(twin,)] = rows(tmp_path, "SELECT value FROM tags WHERE key = 'nbtrack.identical_run'")
+    assert f'id="nbtrack-{twin}"' in first
+    assert f'href="#nbtrack-{twin}"' in second
+
+
 def test_searches_and_failures(run: Run, tmp_path: Path) -> None:
     notebook = run(
         [
@@ -168,8 +192,9 @@ def test_searches_and_failures(run: Run, tmp_path: Path) -> None:
     ]
     [card] = html(notebook.cells[2])
     assert "1 run" in card
-    assert "2 candidates" in card
+    assert "2 candidates kept" in card
     assert "best_cv_score" in card
+    assert ">best_C<" in card
     [(error,)] = rows(tmp_path, "SELECT error FROM runs WHERE status = 'FAILED'")
     assert "InvalidParameterError" in error
     assert "nbtrack" not in error

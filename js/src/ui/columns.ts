@@ -158,7 +158,8 @@ export function paramKeys(runs: RunRow[]): string[] {
 }
 
 // What training itself tells, and times; as in nbtrack/htmlview.py.
-const SAYS_LITTLE = /^training_|^n_iter$|(^|_)(time|duration|seconds)(_|$)/i;
+const SAYS_LITTLE =
+  /(^|\.)training_|(^|\.)n_iter$|^(epoch|lr(_.+)?|.+_per_s)$|(^|_)(time|duration|seconds)(_|$)/i;
 
 /** Keys of metrics, those that most runs have first; last those that say little of a model. */
 export function metricKeys(runs: RunRow[]): string[] {
@@ -166,7 +167,10 @@ export function metricKeys(runs: RunRow[]): string[] {
   for (const run of runs) {
     for (const key of Object.keys(run.metrics)) counts.set(key, (counts.get(key) ?? 0) + 1);
   }
-  const rank = (key: string): number => (SAYS_LITTLE.test(key) ? 0 : (counts.get(key) ?? 0));
+  // Of folds the mean tells, and neither the last of them nor how they vary.
+  const ofFolds = (key: string): boolean => counts.has(`mean_${key.replace(/^std_/, "")}`);
+  const little = (key: string): boolean => SAYS_LITTLE.test(key) || ofFolds(key);
+  const rank = (key: string): number => (little(key) ? 0 : (counts.get(key) ?? 0));
   return [...counts.keys()].sort((a, b) => rank(b) - rank(a) || collator.compare(a, b));
 }
 
