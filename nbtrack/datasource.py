@@ -44,6 +44,7 @@ class DataSource:
         self._operations: dict[str, Callable[..., Any]] = {
             "runs.search": self.search_runs,
             "runs.details": self.run_details,
+            "runs.plots": self.run_plots,
             "metrics.history": self.metric_history,
             "models.search": self.search_models,
             "models.register": self.register_model,
@@ -82,6 +83,11 @@ class DataSource:
         """Return all that is known of one run."""
         detail = self._client.get_run_detail(run_id)
         return detail_json(detail, self._registered()[detail.run.info.run_id])
+
+    def run_plots(self, run_id: str) -> list[JSON]:
+        """Return the tables of a run that are to be drawn: name, kind, columns, meta."""
+        plots = self._client.get_plots(run_id)
+        return [{"name": name, **plot} for name, plot in plots.items()]
 
     def metric_history(self, run_ids: Sequence[str], key: str) -> list[JSON]:
         """Return the curve of one metric of several runs, down-sampled."""

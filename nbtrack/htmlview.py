@@ -30,7 +30,7 @@ STATUS = {
     "SCHEDULED": ("○", _DIM),
 }
 _LONG = 60
-_WIDE = 20  # characters of a name that stay on one line
+_WIDE = 14  # characters of a name that stay on one line
 _HEAD_LONG = 80  # a name is broken into lines; its end tells the data
 # What training itself tells, and times; as in js/src/ui/columns.ts.
 _SAYS_LITTLE = re.compile(
@@ -220,7 +220,7 @@ def message(text: str) -> str:
 _NOTICES = {
     "error": STATUS["FAILED"],
     "warning": ("⚠", "var(--jp-warn-color1, #b26a00)"),
-    "info": ("ⓘ", _DIM),
+    "info": ("•", _DIM),
 }
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nbtrack.datasource import MAX_CURVES, MAX_POINTS, DataSource, number
 from nbtrack.errors import InvalidParameterError, NotFoundError
 from nbtrack.ipython.drawing import card_html, card_text
+from nbtrack.media import Plot
 from nbtrack.provenance import cells
 from nbtrack.provenance.cells import begin_cell, end_cell
 from nbtrack.tracking import Client
@@ -102,6 +103,21 @@ def test_what_training_tells_comes_last_in_a_card(client: Client) -> None:
             run.log_metric(name, 0.25)
     html = card_html([run])
     assert html.index("r2_X_test") < html.index("n_iter") < html.index("training_score")
+
+
+def test_plots_of_a_run(source: DataSource, client: Client) -> None:
+    with client.start_run("drawn") as run:
+        run.log_plot(Plot("roc X", "roc_curve", {"fpr": [0, math.inf]}, {"auc": 0.5}))
+        run.log_text("[1]", "plots/no plot.json")
+        run.log_text('{"kind": "folds", "columns": {"a": [1], "b": []}}', "plots/odd.json")
+    assert strict(source.call("runs.plots", {"run_id": run.run_id})) == [
+        {
+            "name": "roc X",
+            "kind": "roc_curve",
+            "columns": {"fpr": [0, "Infinity"]},
+            "meta": {"auc": 0.5},
+        }
+    ]
 
 
 def test_a_card_shows_what_the_user_wants_to_know_first(client: Client) -> None:
@@ -193,7 +209,7 @@ def test_unknown_operations(source: DataSource, operation: str) -> None:
     ) as caught:
         source.call(operation, {})
     assert caught.value.hint == (
-        "There is: metrics.history, models.register, models.search, runs.details, runs.search."
+        "There is: metrics.history, models.register, models.search, runs.details, runs.plots, runs.search."
     )
 
 

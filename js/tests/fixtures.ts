@@ -1,7 +1,14 @@
 /** Made-up runs, and a kernel that answers as nbtrack's does. */
 
 import type { Snapshot } from "../src/data/snapshot";
-import type { MetricSummary, Num, RegisteredModel, RunRow, Series } from "../src/data/source";
+import type {
+  MetricSummary,
+  Num,
+  PlotTable,
+  RegisteredModel,
+  RunRow,
+  Series,
+} from "../src/data/source";
 import type { MessageModel } from "../src/data/widget";
 
 export function metric(last: Num, count = 1): MetricSummary {
@@ -35,6 +42,14 @@ export const MODEL = {
   flavor: "sklearn",
   model_class: "RandomForestClassifier",
   size_bytes: 48_213,
+};
+
+const PLOT_FILE = { path: "plots/confusion_matrix_X_test.json", digest: "x", size_bytes: 90 };
+export const MATRIX: PlotTable = {
+  name: "confusion_matrix_X_test",
+  kind: "confusion_matrix",
+  columns: { true: ["cat", "cat", "dog"], predicted: ["cat", "dog", "dog"], count: [7, 1, 9] },
+  meta: { labels: ["cat", "dog"], rows: 17, used: 17 },
 };
 
 export function snapshot(change: Partial<Snapshot> = {}): Snapshot {
@@ -77,7 +92,7 @@ export function snapshot(change: Partial<Snapshot> = {}): Snapshot {
       row.run_id,
       {
         inputs: [],
-        artifacts: [],
+        artifacts: row.run_id === "a" ? [PLOT_FILE] : [],
         cell: { source_ref: "cell", execution_count: 4 },
         environment: { python: "3.12" },
       },
@@ -91,6 +106,7 @@ export function snapshot(change: Partial<Snapshot> = {}): Snapshot {
     runs: { runs },
     histories,
     details,
+    plots: { a: [MATRIX] },
     models,
     sources: { cell: "model.fit(X, y)" },
     ...change,
@@ -181,6 +197,8 @@ export function kernelOf(data: Snapshot): Answering {
         const run = data.runs.runs.find((row) => row.run_id === id);
         return { ...found, run, cell: { source: "model.fit(X, y)", execution_count: 4 } };
       }
+      case "runs.plots":
+        return params.run_id === "a" ? data.plots?.a : [];
       case "models.search":
         return data.models;
       case "models.register":

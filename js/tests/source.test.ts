@@ -40,6 +40,12 @@ describe.each(sources)("every source: %s", (_, make) => {
     await expect(make().details("constructor")).rejects.toBeInstanceOf(SourceError);
   });
 
+  it("gives the tables to be drawn of a run, or none", async () => {
+    expect((await make().plots("a")).map(({ kind }) => kind)).toEqual(["confusion_matrix"]);
+    expect(await make().plots("b")).toEqual([]);
+    expect(await make().plots("constructor")).toEqual([]);
+  });
+
   it("lists the registered models", async () => {
     expect((await make().models()).map((model) => model.name)).toEqual(["iris"]);
   });

@@ -281,6 +281,44 @@ describe("text from outside", () => {
 });
 
 describe("details and models", () => {
+  it("draws the stored tables of a run", async () => {
+    const view = await compare();
+    view.update({ state: { ...view.state, open: "a" } });
+    await settle();
+    const matrix = one("nbt-details").querySelector(".nbt-matrix");
+    expect([...(matrix?.querySelectorAll("td") ?? [])].map((cell) => cell.textContent)).toEqual([
+      "7",
+      "1",
+      "0",
+      "9",
+    ]);
+    view.update({ state: { ...view.state, open: "b" } });
+    await settle();
+    expect(one("nbt-details").querySelector(".nbt-picture")).toBeNull();
+  });
+
+  it("tells notices, warnings first, and opens the run that is the same", async () => {
+    const data = snapshot();
+    Object.assign(data.runs.runs[1]?.tags ?? {}, {
+      "nbtrack.notice.identical_run": "Same data, params and code as run a (a).",
+      "nbtrack.identical_run": "a",
+      "nbtrack.notice.leakage": "3 of 9 rows were in the training data.",
+    });
+    const view = await compare({}, data);
+    view.update({ state: { ...view.state, open: "b" } });
+    await settle();
+    const notices = [...one("nbt-details").querySelectorAll<HTMLElement>(".nbt-notices li")];
+    expect(notices.map((notice) => notice.textContent)).toEqual([
+      "3 of 9 rows were in the training data.",
+      "Same data, params and code as run a (a).Open it",
+    ]);
+    const button = notices[1]?.querySelector("button");
+    if (!button) throw new Error("there is no link");
+    await click(button);
+    expect(one("nbt-details").textContent).toContain("run a");
+    expect(one("nbt-details").querySelector(".nbt-notices")).toBeNull();
+  });
+
   it("open by the name, with the cell and how to load the model, and close again", async () => {
     const view = await compare();
     const name = all("nbt-row")[0]?.querySelector("button") as HTMLElement;

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
         stepped_names,
         to_pil,
     )
-    from nbtrack.media.plot import Plot
+    from nbtrack.media.plot import PLOTS, Plot, decode_plot
     from nbtrack.media.table import add_table, decode_table, encode_table, logged_tables
     from nbtrack.media.text import encode_dict, encode_text
 
 __all__ = [
+    "PLOTS",
     "Image",
     "Plot",
     "add_table",
+    "decode_plot",
     "decode_table",
     "encode_dict",
     "encode_figure",
@@ -45,8 +47,10 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "Image": ".image",
+        "PLOTS": ".plot",
         "Plot": ".plot",
         "add_table": ".table",
+        "decode_plot": ".plot",
         "decode_table": ".table",
         "encode_dict": ".text",
         "encode_figure": ".figure",

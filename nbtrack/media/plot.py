@@ -11,6 +11,8 @@ from typing import Any
 
 from nbtrack.media.plain import plain
 
+PLOTS = "plots"
+"""The folder of a run that they are in."""
 _UNSAFE = re.compile(r"[^\w.() +=@-]+")
 
 
@@ -47,7 +49,7 @@ class Plot:
     @property
     def path(self) -> str:
         """Where it is among the artifacts; characters that no path can have become ``_``."""
-        return f"plots/{_UNSAFE.sub('_', self.name).strip(' .') or 'plot'}.json"
+        return f"{PLOTS}/{_UNSAFE.sub('_', self.name).strip(' .') or 'plot'}.json"
 
     def encode(self) -> bytes:
         """Return the content of its file. NaN is null, infinities are texts: JSON has neither."""
@@ -58,6 +60,31 @@ class Plot:
         except (TypeError, ValueError):
             text = json.dumps(_finite(plain(content)), separators=(",", ":"))
         return text.encode()
+
+
+def decode_plot(data: bytes) -> dict[str, Any] | None:
+    """Return kind, columns and meta of a plot's file; None if it is none.
+
+    Examples
+    --------
+    >>> decode_plot(Plot("folds", "folds", {"fold": [0, 1]}).encode())
+    {'kind': 'folds', 'columns': {'fold': [0, 1]}, 'meta': {}}
+    >>> decode_plot(b"[1]")
+    """
+    try:
+        content = json.loads(data, parse_constant=str)
+    except ValueError:
+        return None
+    if not isinstance(content, dict) or not isinstance(content.get("kind"), str):
+        return None
+    columns, meta = content.get("columns"), content.get("meta", {})
+    if not isinstance(columns, dict) or not isinstance(meta, dict):
+        return None
+    if not all(isinstance(column, list) for column in columns.values()):
+        return None
+    if len({len(column) for column in columns.values()}) > 1:
+        return None
+    return {"kind": content["kind"], "columns": columns, "meta": meta}
 
 
 def _finite(value: Any) -> Any:

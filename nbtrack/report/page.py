@@ -21,12 +21,14 @@ from nbtrack._version import __version__
 from nbtrack.bundles import read_bundle
 from nbtrack.datasource import JSON, DataSource
 from nbtrack.errors import InvalidParameterError
+from nbtrack.media import PLOTS
 from nbtrack.store.maintenance import Progress
 from nbtrack.tracking import Client
 from nbtrack.tracking.fluent import default_client
 
 DEFAULT_PATH = "nbtrack-report.html"
 _MAX_SERIES = 2_000
+_MAX_PLOTS = 4_000_000  # characters of all plots: some 200 runs
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -118,6 +120,7 @@ def _content(
     table = source.search_runs(ids)
     details, sources = _details(source, table["runs"], progress)
     histories, note = _histories(source, table["runs"])
+    plots, plots_note = _plots(source, details)
     return {
         "title": title,
         "generated_ms": time.time_ns() // 1_000_000,
@@ -125,8 +128,9 @@ def _content(
         "database": _database(client),
         "runs": table,
         "histories": histories,
-        "notes": [note] if note else [],
+        "notes": [text for text in (note, plots_note) if text],
         "details": details,
+        "plots": plots,
         "sources": sources,
         "models": source.search_models(),
     }
@@ -178,6 +182,26 @@ def _histories(source: DataSource, runs: Sequence[JSON]) -> tuple[list[JSON], st
         for run_id, key in wanted[:_MAX_SERIES]
         for series in source.metric_history([run_id], key)
     ], note
+
+
+def _plots(source: DataSource, details: JSON) -> tuple[JSON, str]:
+    """Return the plots of the newest runs by run id, and what is left out of them."""
+    plots: JSON = {}
+    size = 0
+    with_plots = [
+        run_id
+        for run_id, detail in details.items()
+        if any(file["path"].startswith(f"{PLOTS}/") for file in detail["artifacts"])
+    ]
+    for number, run_id in enumerate(with_plots):
+        found = source.run_plots(run_id)
+        size += len(json.dumps(found))
+        if size > _MAX_PLOTS:
+            left_out = len(with_plots) - number
+            note = f"Pictures are kept of the newest runs only: those of {left_out:,} more runs"
+            return plots, f"{note} are in the database."
+        plots[run_id] = found
+    return plots, ""
 
 
 def _page(content: JSON) -> str:

@@ -1,13 +1,11 @@
 /** The chart of one metric: loads what it needs, draws it, and says it in words. */
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import type { DataSource, RunRow } from "../data/source";
 import { oneLine, plural } from "../ui/format";
 import { useLoad } from "../ui/hooks";
 import { ErrorBox, Loading } from "../ui/message";
-import { Legend } from "./legend";
-import { onThemeChange, themeOf } from "./palette";
-import { type Chart, chartHeight, drawChart, eraseChart, resizeChart } from "./plot";
+import { Drawing } from "./drawing";
 import { barChart, inWords, isCurve, lineChart, runsToDraw } from "./select";
 
 interface Props {
@@ -38,7 +36,7 @@ export function MetricChart({ source, metric, metrics, onMetric, visible, select
       curve ? lineChart(drawn.runs, metric, histories.data ?? []) : barChart(drawn.runs, metric),
     [curve, drawn, metric, histories.data],
   );
-  const empty = chart.kind === "lines" ? chart.series.length === 0 : chart.bars.length === 0;
+  const empty = chart.kind === "bars" ? chart.bars.length === 0 : chart.series.length === 0;
 
   return (
     <figure class="nbt-figure">
@@ -87,64 +85,4 @@ function caption(
       ? `the first ${shown} of ${drawn.of} selected runs`
       : `${plural(shown, "selected run")}`;
   return `of ${cut}${without > 0 ? `; ${plural(without, "selected run")} without it` : ""}`;
-}
-
-function Drawing({ source, chart, label }: { source: DataSource; chart: Chart; label: string }) {
-  const box = useRef<HTMLDivElement>(null);
-  const [failed, setFailed] = useState<unknown>(null);
-  const [ready, setReady] = useState(false);
-  const [dark, setDark] = useState(false);
-  const library = useLoad(() => source.plotly(), [source]);
-  const plotly = library.data;
-
-  useEffect(() => {
-    const el = box.current;
-    if (!el || plotly === null) return;
-    const draw = () => {
-      const theme = themeOf(el);
-      setDark(theme.dark);
-      drawChart(el, plotly, chart, theme).then(() => {
-        setFailed(null);
-        setReady(true);
-      }, setFailed);
-    };
-    draw();
-    return onThemeChange(draw);
-  }, [plotly, chart]);
-
-  useEffect(() => {
-    const el = box.current;
-    if (!el || plotly === null) return;
-    // The width alone: the height is ours, and following it would go round in circles.
-    let width = el.clientWidth;
-    const observer = new ResizeObserver(() => {
-      if (el.clientWidth === width || el.clientWidth === 0) return;
-      width = el.clientWidth;
-      resizeChart(el, plotly);
-    });
-    observer.observe(el);
-    return () => {
-      observer.disconnect();
-      eraseChart(el, plotly);
-    };
-  }, [plotly]);
-
-  const error = library.error ?? failed;
-  return (
-    <>
-      {error !== null && <ErrorBox error={error} retry={library.reload} />}
-      {!ready && error === null && <Loading text="Loading the chart…" />}
-      <div
-        class="nbt-chart"
-        data-testid="nbt-chart"
-        role="img"
-        aria-label={label}
-        style={{ height: error === null ? `${chartHeight(chart)}px` : "0" }}
-        ref={box}
-      />
-      {ready && chart.kind === "lines" && (
-        <Legend names={chart.series.map((series) => series.name)} dark={dark} />
-      )}
-    </>
-  );
 }

@@ -10,6 +10,26 @@ export interface LineSeries {
   values: (number | null)[];
 }
 
+/** Points that are no history: a ROC curve, residuals. */
+export interface PointSeries {
+  name: string;
+  x: (number | null)[];
+  y: (number | null)[];
+}
+
+export interface Points {
+  kind: "points";
+  /** What the axes are. */
+  x: string;
+  y: string;
+  series: PointSeries[];
+  marks: "line" | "dots" | "both";
+  /** What chance or perfection would give: a dashed line. */
+  guide?: "diagonal" | "zero";
+  /** Both axes go from 0 to 1. */
+  unit?: boolean;
+}
+
 export interface Bar {
   name: string;
   value: number;
@@ -18,6 +38,7 @@ export interface Bar {
 
 export type Chart =
   | { kind: "lines"; metric: string; series: LineSeries[] }
+  | Points
   | { kind: "bars"; metric: string; bars: Bar[] };
 
 interface Plotly {
@@ -42,6 +63,7 @@ const BAR_HEIGHT = 24;
 
 export function chartHeight(chart: Chart): number {
   if (chart.kind === "lines") return 320;
+  if (chart.kind === "points") return 260;
   return Math.max(96, chart.bars.length * BAR_HEIGHT + 56);
 }
 
@@ -76,7 +98,41 @@ export function literal(text: string): string {
 }
 
 export function describe(chart: Chart, theme: Theme): { data: object[]; layout: object } {
-  return chart.kind === "lines" ? describeLines(chart, theme) : describeBars(chart, theme);
+  if (chart.kind === "lines") return describeLines(chart, theme);
+  return chart.kind === "points" ? describePoints(chart, theme) : describeBars(chart, theme);
+}
+
+function describePoints(chart: Points, theme: Theme) {
+  const data: object[] = chart.series.map((series, i) => {
+    const style: Style = styleOf(i, theme.dark);
+    return {
+      type: "scatter",
+      mode: { line: "lines", dots: "markers", both: "lines+markers" }[chart.marks],
+      name: literal(series.name),
+      x: series.x,
+      y: series.y,
+      line: { color: style.color, dash: style.dash, width: 1.8 },
+      marker: { color: style.color, symbol: style.symbol, size: 5, opacity: 0.7 },
+      hoverlabel: { namelength: 40 },
+    };
+  });
+  const line = { color: theme.muted, dash: "dot", width: 1 };
+  const shapes = {
+    diagonal: [{ type: "line", x0: 0, y0: 0, x1: 1, y1: 1, line }],
+    zero: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: 0, y1: 0, line }],
+    none: [],
+  }[chart.guide ?? "none"];
+  const unit = chart.unit ? { range: [-0.02, 1.02], fixedrange: false } : {};
+  const layout = {
+    ...base(theme, `${chart.x} ${chart.y}`),
+    xaxis: { ...axis(theme), ...unit, title: title(chart.x, 8) },
+    yaxis: { ...axis(theme), ...unit, title: title(chart.y, 12), automargin: true },
+    shapes,
+    margin: { l: 52, r: 12, t: 8, b: 42 },
+    showlegend: false,
+    hovermode: "closest",
+  };
+  return { data, layout };
 }
 
 function describeLines(chart: Chart & { kind: "lines" }, theme: Theme) {
@@ -131,14 +187,15 @@ function describeBars(chart: Chart & { kind: "bars" }, theme: Theme) {
   ];
   const low = Math.min(0, ...values);
   const high = Math.max(0, ...values);
-  // Labels stand in the margins, whose width does not shrink with the page.
+  // Labels stand in the margins, whose width does not shrink with the page; on the left the names
+  // are in the way.
   const room = (high - low || 1) * 0.02;
   const layout = {
     ...base(theme, chart.metric),
     xaxis: {
       ...axis(theme),
       title: title(chart.metric, 8),
-      range: [low < 0 ? low - room : 0, high + room],
+      range: [low < 0 ? low - 10 * room : 0, high + room],
       fixedrange: true,
     },
     yaxis: {

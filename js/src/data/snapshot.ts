@@ -1,6 +1,13 @@
 /** A source whose data lies in the page: the report's. It can neither register nor change. */
 
-import type { DataSource, RegisteredModel, RunDetails, RunTable, Series } from "./source";
+import type {
+  DataSource,
+  PlotTable,
+  RegisteredModel,
+  RunDetails,
+  RunTable,
+  Series,
+} from "./source";
 import { SourceError } from "./source";
 
 /** Cells are often shared by runs, so a report may hold each source once, under `sources`. */
@@ -19,6 +26,8 @@ export interface Snapshot {
   histories: Series[];
   /** Without the run itself, which is in the table. */
   details: Record<string, Omit<RunDetails, "cell" | "run"> & { cell: SnapshotCell | null }>;
+  /** By run id; only of the newest runs. */
+  plots?: Record<string, PlotTable[]>;
   models: RegisteredModel[];
   sources?: Record<string, string>;
   notes?: string[];
@@ -43,6 +52,10 @@ export function snapshotSource(data: Snapshot, plotly: unknown): DataSource {
         );
       }
       return { ...found, run, cell: resolveCell(found.cell, data.sources ?? {}) };
+    },
+    async plots(runId) {
+      const plots = data.plots ?? {};
+      return Object.hasOwn(plots, runId) ? (plots[runId] ?? []) : [];
     },
     async models() {
       return data.models;

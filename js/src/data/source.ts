@@ -75,6 +75,15 @@ export interface Artifact {
   size_bytes: number;
 }
 
+/** A small table that is to be drawn; its columns are of one length. */
+export interface PlotTable {
+  name: string;
+  /** confusion_matrix, roc_curve, feature_importance, search ...; as in nbtrack/media/plot.py. */
+  kind: string;
+  columns: Record<string, unknown[]>;
+  meta: Record<string, unknown>;
+}
+
 export interface RunDetails {
   run: RunRow;
   inputs: RunInput[];
@@ -103,6 +112,7 @@ export interface DataSource {
   runs(): Promise<RunTable>;
   history(runIds: string[], key: string): Promise<Series[]>;
   details(runId: string): Promise<RunDetails>;
+  plots(runId: string): Promise<PlotTable[]>;
   models(): Promise<RegisteredModel[]>;
   /** The Plotly object; only charts/plot.ts knows what it looks like. */
   plotly(): Promise<unknown>;

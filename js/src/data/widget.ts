@@ -104,6 +104,7 @@ export function widgetSource(model: MessageModel, options: WidgetOptions = {}): 
     runs: () => result("runs.search"),
     history: (runIds, key) => result("metrics.history", { run_ids: runIds, key }),
     details: (runId) => result("runs.details", { run_id: runId }),
+    plots: (runId) => result("runs.plots", { run_id: runId }),
     models: () => result("models.search"),
     register: (runId, name) => result("models.register", { run_id: runId, name }),
     plotly: () =>

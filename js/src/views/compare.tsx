@@ -17,6 +17,7 @@ import { useLoad, useNow } from "../ui/hooks";
 import { Empty, ErrorBox, Loading } from "../ui/message";
 import { RunTable } from "../ui/table";
 import { Details } from "./details";
+import { TWIN } from "./notices";
 import { RegisterDialog } from "./register";
 import { Toolbar } from "./toolbar";
 import { mounting, type ViewProps } from "./view";
@@ -91,6 +92,7 @@ export function Compare({ source, spec, state, onState }: ViewProps<CompareSpec,
   );
   const chosen = runs.filter((run) => selected.has(run.run_id));
   const opened = runs.find((run) => run.run_id === state.open);
+  const twin = runs.find((run) => run.run_id === opened?.tags[TWIN]);
 
   if (loaded.data === null) {
     return (
@@ -177,7 +179,12 @@ export function Compare({ source, spec, state, onState }: ViewProps<CompareSpec,
               )}
             </div>
             {opened && (
-              <Details source={source} run={opened} onClose={() => patch({ open: null })} />
+              <Details
+                source={source}
+                run={opened}
+                openTwin={twin ? () => patch({ open: twin.run_id }) : null}
+                onClose={() => patch({ open: null })}
+              />
             )}
           </div>
         </>

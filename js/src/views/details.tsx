@@ -3,6 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { DataSource, Num, RunDetails, RunRow } from "../data/source";
 import { Badges, Status } from "../ui/cells";
+import { metricKeys, own } from "../ui/columns";
 import { CopyLine } from "../ui/copy";
 import {
   exactNumber,
@@ -16,16 +17,20 @@ import { useLoad } from "../ui/hooks";
 import { Icon } from "../ui/icons";
 import { ErrorBox, Loading } from "../ui/message";
 import { Data } from "./inputs";
+import { Notices } from "./notices";
+import { Pictures } from "./pictures";
 import { Facts, Section } from "./section";
 
 interface Props {
   source: DataSource;
   /** As the table has it; newer than the details when these were loaded earlier. */
   run: RunRow;
+  /** Opens the earlier run that this one is the same as; null if it is not here. */
+  openTwin: (() => void) | null;
   onClose(): void;
 }
 
-export function Details({ source, run, onClose }: Props) {
+export function Details({ source, run, openTwin, onClose }: Props) {
   const loaded = useLoad(() => source.details(run.run_id), [source, run.run_id, run.status]);
   const panel = useRef<HTMLElement>(null);
   // The panel is brought into view per run.
@@ -60,12 +65,14 @@ export function Details({ source, run, onClose }: Props) {
         {run.user_id && <span>{oneLine(run.user_id, 60)}</span>}
         <Badges run={run} />
       </p>
+      <Notices run={run} openTwin={openTwin} />
       {run.error && (
         <Section title="Error">
           <pre class="nbt-code nbt-traceback">{run.error}</pre>
         </Section>
       )}
       <Metrics run={run} />
+      {details && <Pictures source={source} details={details} />}
       <Section title="Params" count={Object.keys(run.params).length}>
         <Facts facts={run.params} none="This run has no parameters." />
       </Section>
@@ -80,7 +87,10 @@ export function Details({ source, run, onClose }: Props) {
 }
 
 function Metrics({ run }: { run: RunRow }) {
-  const metrics = Object.entries(run.metrics);
+  const metrics = metricKeys([run]).flatMap((key) => {
+    const summary = own(run.metrics, key);
+    return summary ? [[key, summary] as const] : [];
+  });
   // A metric logged once has its smallest and largest value in its last.
   const curves = metrics.some(([, summary]) => summary.count > 1);
   return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbtrack import media
 from nbtrack.errors import InvalidParameterError, NotFoundError
@@ -18,6 +18,9 @@ from nbtrack.types import FileInfo
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_MAX_PLOT = 1_000_000  # bytes: what nbtrack writes has some thousands
 
 
 class Artifacts(Search):
@@ -69,6 +72,21 @@ class Artifacts(Search):
         if not place and not self._workspace.artifacts.list(run):
             return str(target)
         return str(self._workspace.artifacts.download(run, place, target))
+
+    def get_plots(self, run_id: str) -> dict[str, dict[str, Any]]:
+        """Return the tables of a run that are to be drawn, by name; see `nbtrack.media.Plot`.
+
+        One that cannot be read, or is none, is left out.
+        """
+        run, artifacts = self._id(run_id), self._workspace.artifacts
+        files = artifacts.list(run, media.PLOTS)
+        names = [file.path for file in files if file.size_bytes <= _MAX_PLOT]
+        found = {path: media.decode_plot(artifacts.read(run, path)) for path in names}
+        return {
+            path.removeprefix(f"{media.PLOTS}/").removesuffix(".json"): plot
+            for path, plot in sorted(found.items())
+            if plot is not None
+        }
 
     def upload_artifacts(self, timeout: float | None = None) -> int:
         """Bring long contents to their address now; return how many are still waiting.
