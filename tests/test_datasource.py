@@ -209,7 +209,8 @@ def test_unknown_operations(source: DataSource, operation: str) -> None:
     ) as caught:
         source.call(operation, {})
     assert caught.value.hint == (
-        "There is: metrics.history, models.register, models.search, runs.details, runs.plots, runs.search."
+        "There is: metrics.history, models.register, models.search, runs.details, runs.plots,"
+        " runs.search."
     )
 
 

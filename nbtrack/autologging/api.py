@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nbtrack.autologging import integration
-from nbtrack.autologging.options import Options, choose, chosen, forget
+from nbtrack.autologging.options import Options, check_tags, choose, chosen, forget
 from nbtrack.autologging.tracker import FluentTracker
 from nbtrack.errors import InvalidParameterError
 
@@ -26,7 +26,7 @@ def autolog(
     max_tuning_runs: int | None = 5,
     registered_model_name: str | None = None,
     extra_tags: Mapping[str, object] | None = None,
-    exclude_flavors: Iterable[str] = (),
+    exclude_flavors: Iterable[str] | None = None,
 ) -> None:
     """Log what the supported libraries do from now on, imported already or not.
 
@@ -63,7 +63,7 @@ def autolog(
     extra_tags
         Tags of every run that is begun.
     exclude_flavors
-        Libraries to leave alone.
+        Libraries to leave alone, by nbtrack's names or MLflow's.
 
     Raises
     ------
@@ -96,11 +96,14 @@ def autolog_library(library: str, given: Mapping[str, Any]) -> None:
 def _options(given: Mapping[str, Any]) -> Options:
     from nbtrack.tracking.values import to_texts
 
-    tags = given.get("extra_tags")
-    return Options(**{**given, "extra_tags": {} if tags is None else to_texts(tags)})
+    tags = {} if given.get("extra_tags") is None else given["extra_tags"]
+    check_tags(tags)
+    return Options(**{**given, "extra_tags": to_texts(tags)})
 
 
 def _names(names: Any) -> list[str]:
+    if names is None:
+        return []
     if isinstance(names, str) or not isinstance(names, Iterable):
         raise InvalidParameterError(
             f"exclude_flavors cannot be {names!r}; use a list of names.",

@@ -175,6 +175,9 @@ TABLE = (
 )
 
 
+_AS_MLFLOW = {"pytorch": "torch"}
+
+
 class _State:
     """What is switched on in this process."""
 
@@ -217,7 +220,7 @@ class _Silent:
 
 
 def find(names: Iterable[str]) -> list[Integration]:
-    """Return the rows of some integrations.
+    """Return the rows of some integrations, by our names or MLflow's.
 
     Raises
     ------
@@ -225,12 +228,13 @@ def find(names: Iterable[str]) -> list[Integration]:
         There is none of that name.
     """
     table = {row.name: row for row in TABLE}
-    for name in names:
+    wanted = [_AS_MLFLOW.get(name, name) for name in names]
+    for name in wanted:
         if name not in table:
             raise InvalidParameterError(
                 f"There is no integration {name!r}.", hint=f"There are: {', '.join(table)}."
             )
-    return [table[name] for name in names]
+    return [table[name] for name in wanted]
 
 
 def enable(tracker: Tracker, *names: str, loud: bool = True) -> None:
@@ -262,7 +266,8 @@ def enable(tracker: Tracker, *names: str, loud: bool = True) -> None:
     'not enabled'
     >>> disable()
     """
-    rows = find(names) or list(TABLE)
+    asked = find(names)
+    rows = asked or list(TABLE)
     needed = find(name for row in rows for name in row.needs)
     _State.tracker = tracker
     scope.on_fault[:] = [_tell_fault]
@@ -273,7 +278,7 @@ def enable(tracker: Tracker, *names: str, loud: bool = True) -> None:
             _State.patches[row.name] = Patches()
             for module in row.modules:
                 _State.watcher.watch(module, partial(_install, row))
-        if loud and row.name in names and (reason := _State.failed.get(row.name)):
+        if loud and row in asked and (reason := _State.failed.get(row.name)):
             tracker.warn(reason)
 
 

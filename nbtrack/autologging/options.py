@@ -79,18 +79,28 @@ class Options:
                 raise _refused(row.name, value, "True or False")
         _check_count("log_every_n_steps", self.log_every_n_steps, 1)
         if self.max_tuning_runs is not None:
-            _check_count("max_tuning_runs", self.max_tuning_runs, 0)
+            _check_count("max_tuning_runs", self.max_tuning_runs, 0, ", or None for all")
         if self.registered_model_name is not None:
+            if not isinstance(self.registered_model_name, str):
+                raise _refused("registered_model_name", self.registered_model_name, "a text")
             from nbtrack.registry.base import check_name
 
             check_name(self.registered_model_name)
-        if not isinstance(self.extra_tags, Mapping):
-            raise _refused("extra_tags", self.extra_tags, "a dict of tags")
+        check_tags(self.extra_tags)
 
 
-def _check_count(name: str, value: Any, least: int) -> None:
+def check_tags(tags: object) -> None:
+    """Refuse what cannot be `extra_tags`."""
+    if not isinstance(tags, Mapping):
+        raise InvalidParameterError(
+            f"extra_tags cannot be {tags!r}; use a dict of tags.",
+            hint="For example: extra_tags={'team': 'blue'}.",
+        )
+
+
+def _check_count(name: str, value: Any, least: int, besides: str = "") -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise _refused(name, value, f"a whole number from {least}")
+        raise _refused(name, value, f"a whole number from {least}{besides}")
 
 
 def _refused(name: str, value: Any, accepted: str) -> InvalidParameterError:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nbtrack.tracking import ActiveRun
 
 _ROWS, _METRICS, _PARAMS = 12, 4, 4
+_COLUMNS = 7  # of metrics and params together
 _NOTICE = 300  # characters of a notice or error
 _SHORT = 40  # characters of a param that fit a column
 _HIDDEN_METRICS = {"fit_time_s"}  # it is in the column of durations
@@ -31,7 +32,7 @@ def card_html(runs: Sequence[ActiveRun]) -> str:
     runs = [run for run in runs if CANDIDATE_TAG not in run.tags]
     shown = runs[-_ROWS:]
     metrics = _first({key: None for run in shown for key in run.metrics}, _METRICS)
-    params = list(_telling_params(shown))[:_PARAMS]
+    params = list(_telling_params(shown))[: min(_PARAMS, _COLUMNS - len(metrics))]
     rows = [
         htmlview.Row(
             run.run_id,

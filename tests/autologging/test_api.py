@@ -95,6 +95,10 @@ def test_the_library_has_its_own_choice(here: Client) -> None:
 
 
 def test_libraries_to_leave_alone(here: Client) -> None:
+    nbtrack.autolog(exclude_flavors=["pytorch"])  # MLflow's name
+    assert autologging.status()["torch"].reason == "not enabled"
+    nbtrack.autolog(exclude_flavors=None)
+    assert autologging.status()["torch"].reason != "not enabled"
     nbtrack.autolog(exclude_flavors=["sklearn"])
     fit()
     assert runs(here) == []
@@ -190,3 +194,10 @@ def test_a_plain_script(tmp_path: Path) -> None:
     (model,) = client.search_registered_models()
     assert (model.name, len(model.versions)) == ("guesser", 1)
     client.workspace.writer.close()
+
+
+@pytest.mark.parametrize("tags", ["team=blue", ["team"], 3])
+def test_tags_that_are_none_are_told_with_what_would_be(tags: object) -> None:
+    with pytest.raises(InvalidParameterError, match=r"^extra_tags cannot be .*dict") as caught:
+        nbtrack.autolog(extra_tags=tags)  # type: ignore[arg-type]
+    assert caught.value.hint == "For example: extra_tags={'team': 'blue'}."

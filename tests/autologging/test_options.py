@@ -52,6 +52,7 @@ def test_settings_have_the_last_word() -> None:
         {"registered_model_name": "a/b"},
         {"registered_model_name": ""},
         {"extra_tags": ["a"]},
+        {"registered_model_name": 3},
     ],
 )
 def test_what_cannot_be(wrong: dict[str, Any]) -> None:

@@ -195,7 +195,7 @@ function describeBars(chart: Chart & { kind: "bars" }, theme: Theme) {
     xaxis: {
       ...axis(theme),
       title: title(chart.metric, 8),
-      range: [low < 0 ? low - 10 * room : 0, high + room],
+      range: [low < 0 ? low - 16 * room : 0, high + room],
       fixedrange: true,
     },
     yaxis: {
