@@ -67,6 +67,17 @@ describe("what is drawn of a stored table", () => {
     });
   });
 
+  it("coefficients of several classes as a table that begins with the features", () => {
+    const columns = { feature: ["f", "g"], "0": [1, 2], "1": [3, 4] };
+    expect(plot("coefficients", columns).drawing).toMatchObject({
+      header: ["feature", "0", "1"],
+      rows: [
+        ["f", "1", "3"],
+        ["g", "2", "4"],
+      ],
+    });
+  });
+
   it("a kind that is not known, or lacks its columns, is a table", () => {
     expect(plot("spiral", { angle: [1, null], name: ["<b>", "x"] }).drawing).toMatchObject({
       kind: "grid",

@@ -143,7 +143,10 @@ const ASIDE = /^(mean|std)_(fit|score)_time$|^split\d+_|^candidate$|^rank_/;
 
 function gridOf(plot: PlotTable): Grid {
   const search = plot.kind === "search";
-  const all = Object.keys(plot.columns);
+  // JavaScript puts names that are numbers first (labels of classes): names of rows go before them.
+  const all = Object.keys(plot.columns).sort(
+    (a, b) => Number(/^\d+$/.test(a)) - Number(/^\d+$/.test(b)),
+  );
   const header = search ? all.filter((key) => !ASIDE.test(key)) : all;
   const length = plot.columns[header[0] ?? ""]?.length ?? 0;
   const rows = Array.from({ length: Math.min(length, MOST_ROWS) }, (_, row) =>
