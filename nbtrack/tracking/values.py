@@ -101,8 +101,8 @@ def to_float(key: str, value: Any) -> float:
         if isinstance(value, (str, bytes, bytearray)):
             raise TypeError  # `float` reads numbers out of text: more often a mistake than meant
         shape = getattr(value, "shape", None)
-        if shape and math.prod(shape) == 1 and hasattr(value, "item"):
-            value = value.item()  # an array of one number
+        if shape is not None and math.prod(shape) == 1 and hasattr(value, "item"):
+            value = value.item()  # an array of one number; a tensor warns of `float` itself
         return float(value)
     except (TypeError, ValueError, RuntimeError):  # torch has errors of its own
         raise InvalidParameterError(
