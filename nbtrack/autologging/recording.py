@@ -107,12 +107,12 @@ class Recording:
             self.run = self.attempt("look for an active run", self.tracker.active_run)
         if self.run is None:
             begin_run, parent = self.tracker.begin_run, self._parent
-            self.run = self.attempt("begin a run", begin_run, name_hint, parent=parent)
+            tags = {"mlflow.autologging": self.library, **self.options.extra_tags, **tags}
+            self.run = self.attempt("begin a run", begin_run, name_hint, parent=parent, tags=tags)
             if self.run is not None:
                 self.ours = True
                 tally.logged(self.library, "runs")
-                tags = {"mlflow.autologging": self.library, **self.options.extra_tags, **tags}
-        if self.run is not None and tags:
+        elif tags:
             self.attempt("set the tags", self.run.set_tags, tags)
 
     def log_input(self, data: object, name: str, context: str) -> None:

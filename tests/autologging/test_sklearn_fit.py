@@ -14,6 +14,7 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
@@ -25,6 +26,7 @@ from sklearn.model_selection import (
     permutation_test_score,
     validation_curve,
 )
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metaestimators import available_if
@@ -543,3 +545,29 @@ def test_params_that_were_chosen_are_highlighted(tracker):
         ["cv", "estimator__max_iter", "param_grid"],
         ["weights"],
     ]
+
+
+@pytest.mark.parametrize("in_pipeline", [False, True])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_an_interrupt_that_the_library_takes_for_the_end(tracker, monkeypatch, solver, in_pipeline):
+    after = MLPClassifier._update_no_improvement_count
+
+    def interrupt(self, *args):
+        after(self, *args)
+        if self.n_iter_ == 3:
+            raise KeyboardInterrupt
+
+    network = MLPClassifier((3,), solver=solver, max_iter=5, random_state=0)
+    model = make_pipeline(StandardScaler(), network) if in_pipeline else network
+    with monkeypatch.context() as patch:
+        patch.setattr(MLPClassifier, "_update_no_improvement_count", interrupt)
+        with pytest.warns(UserWarning, match="interrupted"):
+            model.fit(X, y)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    network.set_params(tol=10, n_iter_no_change=1)
+    model.fit(X, y)
+    assert network.n_iter_ < 5  # it has converged
+    assert [run.status for run in tracker.runs] == ["KILLED", "FINISHED", "FINISHED"]
+    assert tracker.runs[0].metrics["loss_curve"]
+    assert tracker.runs[0].models

@@ -13,6 +13,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from nbtrack.tracking import later
+
 X, y = make_classification(200, weights=[0.8], random_state=0)
 
 
@@ -49,6 +51,7 @@ def test_imbalanced_learn(tracker):
     f1_score(y, pipe.predict(X))
     BalancedRandomForestClassifier(10, random_state=0).fit(X, y)
     RandomUnderSampler(random_state=0).fit_resample(X, y)
+    later.wait()
     first, second, *_ = tracker.runs
     assert [run.name for run in tracker.runs][:2] == ["Pipeline", "BalancedRandomForestClassifier"]
     assert first.params["smote__k_neighbors"] == "5"

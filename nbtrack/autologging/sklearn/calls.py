@@ -157,7 +157,11 @@ class WholeCall(Call):
     def succeed(self, result: Any) -> None:
         """Write down the results, and end the run."""
         self.seconds = time.perf_counter() - self._start
-        self.recording.finish(lambda run: self.write(run, result))
+        self.recording.finish(lambda run: self.write(run, result), self.outcome())
+
+    def outcome(self) -> str:
+        """Return how the call has ended, which has returned."""
+        return "FINISHED"
 
     @abstractmethod
     def write(self, run: TrackedRun, result: Any) -> None:

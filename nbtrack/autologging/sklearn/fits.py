@@ -24,6 +24,7 @@ from nbtrack.autologging.sklearn.calls import (
     state,
     steps_of,
 )
+from nbtrack.tracking import later
 
 METHODS = ("fit", "fit_transform", "fit_predict")
 
@@ -81,6 +82,20 @@ def _is_a_helper(estimator: object, frame: FrameType) -> bool:
     return is_from_library(frame) and frame.f_globals["__name__"] != type(estimator).__module__
 
 
+def _was_interrupted(estimator: object) -> bool:
+    """Whether a network (MLP) stopped early, although its loss, or score, went on improving.
+
+    The interrupt itself is caught by the library, which warns and returns.
+    """
+    while steps := steps_of(estimator):
+        estimator = steps[-1]
+    known = state(estimator)
+    count, done = known.get("_no_improvement_count"), known.get("n_iter_")
+    if count is None or done is None or known.get("solver") not in {"adam", "sgd"}:
+        return False
+    return bool(done < known["max_iter"] and count <= known["n_iter_no_change"])
+
+
 class Fit(WholeCall):
     """The run of a fit."""
 
@@ -120,6 +135,11 @@ class Fit(WholeCall):
         """End the run."""
         self._let_go()
         super().fail(error)
+
+    def outcome(self) -> str:
+        """Return how the fit has ended: networks take an interrupt for the end of their training."""
+        interrupted = self.recording.attempt("see how it ended", _was_interrupted, self.estimator)
+        return "KILLED" if interrupted else "FINISHED"
 
     def write(self, run: TrackedRun, result: Any) -> None:
         """Write down what has been learned."""
@@ -238,6 +258,9 @@ def _log_curves(chapter: Chapter, last: Any) -> None:
 def _log_plots(chapter: Chapter, last: Any, whole: Any) -> None:
     for plot in learned.plots(last, whole):
         chapter.log_plot(plot)
+    make = learned.forest_plot(last, whole)
+    if make is not None:
+        later.do("log the importances of a forest", lambda: chapter.log_plot(make()))
 
 
 def remember(estimator: Any, origin: Origin) -> None:
