@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nbtrack.cli.base import Group, answer, either, open_client, table, view_option
 from nbtrack.cli.completion import complete_deleted_run, complete_experiment, complete_run
+from nbtrack.types import CANDIDATE_TAG, NOTICE_TAGS
 
 if TYPE_CHECKING:
     from nbtrack.types import Run
 
 _METRICS = 4  # columns of the list
+_CHILDREN = 50
 
 
 @click.group(cls=Group)
@@ -51,10 +54,16 @@ def list_runs(
     view: str,
     trash: bool,
 ) -> None:
-    """List the runs, newest first or in another order."""
+    """List the runs, newest first or in another order.
+
+    Candidates of searches are not among them, unless --filter or --view ask for them.
+    """
     from nbtrack.datasource import run_json
 
     client = open_client()
+    whole_ids = trash or view != "active_only"  # by which alone they can be taken out of the trash
+    if not filter_string and not whole_ids and isinstance(client.place, Path):
+        filter_string = f"tags.`{CANDIDATE_TAG}` IS NULL"  # servers cannot ask for what is absent
     found: Sequence[Run] = client.search_runs(
         [client.get_experiment(number).experiment_id for number in ids] or None,
         filter_string=filter_string,
@@ -63,7 +72,6 @@ def list_runs(
         order_by=order_by,
         experiment_names=experiments or None,
     )
-    whole_ids = trash or view != "active_only"  # by which alone they can be taken out of the trash
     answer([run_json(run, []) for run in found], *_table(found, whole_ids=whole_ids))
 
 
@@ -100,7 +108,16 @@ def _table(found: Sequence[Run], *, whole_ids: bool) -> list[str]:
 def show_run(run: str) -> None:
     """Show all that is known of a RUN (id, beginning of an id, or name)."""
     details = _details(run)
-    answer(details, *_shown(details))
+    answer(details, *_shown(details), *_children(details["run"]["run_id"]))
+
+
+def _children(run_id: str) -> list[str]:
+    """Return the lines of the runs below a run, the best ones of a search say."""
+    client = open_client()
+    if not isinstance(client.place, Path):
+        return []  # MLflow's servers cannot be asked for them
+    found = client.search_runs(filter_string=f"parent_run_id = '{run_id}'", max_results=_CHILDREN)
+    return ["", *_table(found, whole_ids=False)] if found else []
 
 
 @runs.command("describe")
@@ -119,7 +136,13 @@ def _details(run: str) -> dict[str, Any]:
 
 def _shown(details: dict[str, Any]) -> list[str]:
     """Return the lines that people read."""
-    from nbtrack.htmlview import format_duration, format_number, format_size, format_time
+    from nbtrack.htmlview import (
+        format_duration,
+        format_number,
+        format_size,
+        format_time,
+        telling_first,
+    )
 
     run = details["run"]
     facts = {
@@ -133,9 +156,12 @@ def _shown(details: dict[str, Any]) -> list[str]:
         "error": run["error"],
         "registered": ", ".join(f"{x['name']} version {x['version']}" for x in run["registered"]),
     }
-    lines = [f"{name:<11} {value}" for name, value in facts.items() if value not in {None, ""}]
+    notices = [text for key, text in sorted(run["tags"].items()) if key.startswith(NOTICE_TAGS)]
+    known = [*facts.items(), *(("notice", text) for text in notices)]
+    lines = [f"{name:<11} {value}" for name, value in known if value not in {None, ""}]
     metrics = []
-    for key, summary in sorted(run["metrics"].items()):
+    for key in telling_first(sorted(run["metrics"])):
+        summary = run["metrics"][key]
         last, low, high = (format_number(float(summary[part])) for part in ("last", "min", "max"))
         count = summary["count"]  # 0 on a server, which tells the last value only
         metrics.append([key, last, low, high, count] if count else [key, last, "–", "–", "–"])

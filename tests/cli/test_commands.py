@@ -89,6 +89,27 @@ def test_the_list_has_the_metrics_that_tell_most(client: Client) -> None:
     assert "z_score_X_test" in succeed("--db", client.path, "runs", "list").splitlines()[0]
 
 
+def test_candidates_stand_below_their_search(client: Client) -> None:
+    notice = {"nbtrack.notice.leakage": "3 of the 9 rows of X_test were in the training data."}
+    with client.start_run("search", tags=notice) as search:
+        for name in ("C=1", "C=2"):
+            tags = {"nbtrack.candidate": "true"}
+            with client.start_run(name, parent_run_id=search.run_id, tags=tags) as candidate:
+                candidate.log_metrics({"mean_fit_time": 1, "mean_test_score": 0.25})
+    client.flush()
+    listed = succeed("--db", client.path, "runs", "list")
+    assert "search" in listed
+    assert "C=1" not in listed
+    assert len(load(succeed("--db", client.path, "runs", "list", "--json"))) == 1
+    found = succeed("--db", client.path, "runs", "list", "--filter", "metrics.mean_test_score > 0")
+    assert "C=1" in found
+    shown = succeed("--db", client.path, "runs", "show", "search").splitlines()
+    assert "notice      3 of the 9 rows of X_test were in the training data." in shown
+    (head,) = (line for line in shown if "estimator" in line)
+    assert "mean_test_score" in head
+    assert any("C=1" in line for line in shown[shown.index(head) :])
+
+
 def test_a_server_tells_the_last_value_only(
     filled: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -137,7 +137,7 @@ class Fit(WholeCall):
         super().fail(error)
 
     def outcome(self) -> str:
-        """Return how the fit has ended: networks take an interrupt for the end of their training."""
+        """Return how the fit has ended: networks take an interrupt for the end of training."""
         interrupted = self.recording.attempt("see how it ended", _was_interrupted, self.estimator)
         return "KILLED" if interrupted else "FINISHED"
 
