@@ -128,6 +128,12 @@ def test_a_card_shows_what_the_user_wants_to_know_first(client: Client) -> None:
             run.log_metric(name, 0.25)
     shown = [key for key in run.metrics if f">{key}<" in card_html([run])]
     assert shown == ["loss", "val_loss", "val_acc", "mine"]
+    with client.start_run("short") as run:
+        run.log_metrics({"loss": 1, "lr": 0.1})
+        run.log_params({"lr": 0.5, "best_C": 1})
+    html = card_html([run])
+    assert html.count(">lr<") == 1
+    assert ">best_C<" in html
 
 
 def test_notices_of_a_card(client: Client) -> None:

@@ -32,7 +32,9 @@ def card_html(runs: Sequence[ActiveRun]) -> str:
     runs = [run for run in runs if CANDIDATE_TAG not in run.tags]
     shown = runs[-_ROWS:]
     metrics = _first({key: None for run in shown for key in run.metrics}, _METRICS)
-    params = list(_telling_params(shown))[: min(_PARAMS, _COLUMNS - len(metrics))]
+    # A learning rate that is a curve besides needs no second column.
+    telling = [key for key in _telling_params(shown) if key not in metrics]
+    params = telling[: min(_PARAMS, _COLUMNS - len(metrics))]
     rows = [
         htmlview.Row(
             run.run_id,
