@@ -61,7 +61,7 @@ def magics() -> str:
     lines = []
     for name, parser in action.choices.items():
         usage = " ".join(parser.format_usage().split()[1:]).replace(" [-h]", "")
-        lines.append(f"- `{usage}`: {help_of[name]}.")
+        lines.append(f"- `{usage}`: {help_of[name].replace('%%', '%')}.")
     return "\n".join(lines)
 
 

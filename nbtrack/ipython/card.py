@@ -110,9 +110,9 @@ class CardDeck:
         old, cell = self._of_run.get(run.run_id), current_cell()
         if old is None or cell is None or run.end_time is not None:
             return None
-        if threading.current_thread() is not threading.main_thread():
-            return None
         if self._cards.get(cell.execution_id) is old:
+            return None
+        if threading.current_thread() is not threading.main_thread():
             return None
         # The old card is drawn again when the run has ended, and not at every step of it.
         old.left.add(run.run_id)

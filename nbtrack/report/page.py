@@ -198,8 +198,11 @@ def _plots(source: DataSource, details: JSON) -> tuple[JSON, str]:
         size += len(json.dumps(found))
         if size > _MAX_PLOTS:
             left_out = len(with_plots) - number
-            note = f"Pictures are kept of the newest runs only: those of {left_out:,} more runs"
-            return plots, f"{note} are in the database."
+            others = htmlview.format_count(left_out, "other run")
+            note = (
+                f"Pictures are kept of the newest runs only; those of {others} are in the database."
+            )
+            return plots, note
         plots[run_id] = found
     return plots, ""
 

@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import re
+import sqlite3
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 
 from nbtrack import bundles
 from nbtrack.errors import InvalidParameterError, NbtrackError, NotFoundError
+from nbtrack.media import Plot
 from nbtrack.report import page, write_report
 from nbtrack.tracking import Client
 
@@ -296,3 +299,32 @@ def test_curves_that_are_left_out_are_said(
     assert {series["run_id"] for series in content["histories"]} == {run.run_id}
     monkeypatch.setattr(page, "_MAX_SERIES", 4)
     assert page._content(client, page.DataSource(client), None, "t")["notes"] == []
+
+
+def test_pictures_that_are_left_out_are_said(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "_script", lambda: "")
+    for name in ("without", "old", "new"):
+        with client.start_run(name) as run:
+            if name != "without":
+                run.log_plot(Plot("folds", "folds", {"fold": [0, 1]}))
+    content = page._content(client, page.DataSource(client), None, "t")
+    assert content["notes"] == []
+    assert len(content["plots"]) == 2
+    monkeypatch.setattr(page, "_MAX_PLOTS", 100)
+    content = page._content(client, page.DataSource(client), None, "t")
+    assert list(content["plots"]) == [run.run_id]
+    assert content["notes"] == [
+        "Pictures are kept of the newest runs only; those of 1 other run are in the database."
+    ]
+
+
+def test_a_picture_that_is_damaged_stops_no_report(client: Client, tmp_path: Path) -> None:
+    with client.start_run("a") as run:
+        run.log_plot(Plot("folds", "folds", {"fold": [0, 1]}))
+    client.flush()
+    with closing(sqlite3.connect(client.path)) as conn, conn:
+        conn.execute("UPDATE blobs SET encoding = 'odd'")
+    assert client.get_plots(run.run_id) == {}
+    assert write_report(tmp_path / "x.html", client=client).exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtrack import media
-from nbtrack.errors import InvalidParameterError, NotFoundError
+from nbtrack.errors import InvalidParameterError, NbtrackError, NotFoundError
 from nbtrack.registry import ModelUri, RunUri, parse
 from nbtrack.tracking import notices
 from nbtrack.tracking.client.search import Search
@@ -78,15 +78,23 @@ class Artifacts(Search):
 
         One that cannot be read, or is none, is left out.
         """
-        run, artifacts = self._id(run_id), self._workspace.artifacts
-        files = artifacts.list(run, media.PLOTS)
-        names = [file.path for file in files if file.size_bytes <= _MAX_PLOT]
-        found = {path: media.decode_plot(artifacts.read(run, path)) for path in names}
+        run = self._id(run_id)
+        files = self._workspace.artifacts.list(run, media.PLOTS)
+        paths = [file.path for file in files if file.size_bytes <= _MAX_PLOT]
+        found = {path: self._plot(run, path) for path in paths}
         return {
             path.removeprefix(f"{media.PLOTS}/").removesuffix(".json"): plot
             for path, plot in sorted(found.items())
             if plot is not None
         }
+
+    def _plot(self, run_id: str, path: str) -> dict[str, Any] | None:
+        try:
+            return media.decode_plot(self._workspace.artifacts.read(run_id, path))
+        except NbtrackError:
+            # Damaged, or at an address that cannot be reached: who downloads it is told, and a
+            # report is written without it.
+            return None
 
     def upload_artifacts(self, timeout: float | None = None) -> int:
         """Bring long contents to their address now; return how many are still waiting.
