@@ -164,7 +164,9 @@ def test_a_run_that_goes_on_in_a_later_cell_is_on_its_card(run: Run) -> None:
 
 
 def test_an_identical_run_is_linked_to_where_it_stands(run: Run, tmp_path: Path) -> None:
-    notebook = run(["%load_ext nbtrack", DATA, FIT, FIT])
+    # The notice comes from a thread: the notebook may not end before the card is drawn with it.
+    wait = "from nbtrack.tracking import later\nlater.wait()\nimport time\ntime.sleep(1)"
+    notebook = run(["%load_ext nbtrack", DATA, FIT, FIT, wait])
     (first,), (second,) = html(notebook.cells[2]), html(notebook.cells[3])
     [(twin,)] = rows(tmp_path, "SELECT value FROM tags WHERE key = 'nbtrack.identical_run'")
     assert f'id="nbtrack-{twin}"' in first
