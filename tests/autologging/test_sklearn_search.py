@@ -140,7 +140,7 @@ def test_a_failing_store_does_not_reach_the_user():
     from nbtrack import autologging
     from nbtrack.testing.fakes import FakeTracker
 
-    for verb in ("log_plot", "log_history", "log_metrics", "set_tags", "log_params", "begin_run"):
+    for verb in ("log_plot", "log_history", "log_metrics", "log_params", "begin_run"):
         broken = FakeTracker(failing=[verb])
         autologging.enable(broken)
         try:
