@@ -40,6 +40,8 @@ class Source:
         tree = ast.parse(text)
         self.module: list[ast.stmt] = tree.body
         self.calls: dict[_Position, ast.Call] = {}
+        self.loops: set[str] = set()
+        """Names that loops and comprehensions give to one thing after the other."""
         self._tables: dict[int, _Table] = {}
         self._functions: list[ast.FunctionDef | ast.AsyncFunctionDef] = []
         for node in ast.walk(tree):
@@ -47,6 +49,9 @@ class Source:
                 self.calls[position(node)] = node
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 self._functions.append(node)
+            elif isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
+                targets = ast.walk(node.target)
+                self.loops |= {name.id for name in targets if isinstance(name, ast.Name)}
 
     def assigned(self, body: list[ast.stmt], text: str, line: int | None) -> list[ast.expr]:
         """Return what the last statement of `body` before `line` that assigns `text` gives it."""
@@ -59,9 +64,9 @@ class Source:
                 found = [*found, value] if adds else [value]  # `p += q` adds to what p was
         return found
 
-    def function(self, call: ast.Call) -> list[ast.stmt]:
-        """Return the body of the innermost function around `call`; empty outside of functions."""
-        around = [f for f in self._functions if f.lineno <= call.lineno <= (f.end_lineno or 0)]
+    def function(self, line: int) -> list[ast.stmt]:
+        """Return the body of the innermost function around `line`; empty outside of functions."""
+        around = [f for f in self._functions if f.lineno <= line <= (f.end_lineno or 0)]
         return max(around, key=lambda f: f.lineno).body if around else []
 
 
@@ -122,11 +127,12 @@ class CallSite:
     frame
         Frame of the caller. It is read here and in `value`; keep no `CallSite` beyond the call.
     function
-        Name of the function that is called, to be sure to have the right call.
+        Name of the function that is called, to be sure to have the right call; None for a frame
+        that has called one of Python's, which may be called anything.
     """
 
-    def __init__(self, frame: FrameType, function: str) -> None:
-        self._frame = frame
+    def __init__(self, frame: FrameType, function: str | None = None) -> None:
+        self.frame = frame
         self.call: ast.Call | None = None
         self._source: Source | None = None
         if is_library(frame):
@@ -138,6 +144,8 @@ class CallSite:
             if call is not None and _calls(call, function):
                 self.call, self._source = call, source
                 return
+            if function is None and self._source is None:
+                self._source = source  # a comprehension, say: it is no call in the source
 
     @property
     def text(self) -> str:
@@ -155,13 +163,14 @@ class CallSite:
             return None
         return self.call.args[index] if index < len(self.call.args) else None
 
-    def name(self, index: int | None, *keywords: str) -> str | None:
-        """Return the user's name of an argument; see `data_name`."""
-        return data_name(self.argument(index, *keywords))
+    @property
+    def loops(self) -> set[str]:
+        """Names in the same source that stand for one thing after the other."""
+        return set() if self._source is None else self._source.loops
 
     def value(self, name: str) -> Any:
         """Return what `name` is bound to at the call, or None."""
-        frame = self._frame
+        frame = self.frame
         if frame.f_code.co_name != "<module>":
             # Before Python 3.13 the frame keeps this snapshot, and what is in it, until the
             # function returns; so it is taken only when there is no other way.
@@ -174,51 +183,30 @@ class CallSite:
         """Return the expressions last assigned to `name` (or ``df['p']``) before the call."""
         if self._source is None or self.call is None:
             return []
-        line = self.call.lineno
-        body = self._source.function(self.call)
-        source, rest = self._source, None if body else line
-        found = source.assigned(body, name, line) or source.assigned(source.module, name, rest)
+        source, line = self._source, self.call.lineno
+        rest = None if source.function(line) else line
+        found = self.assigned_locally(name) or source.assigned(source.module, name, rest)
         if found:
             return found
-        for text in reversed(cells(self._frame)[:-1]):
+        for text in reversed(cells(self.frame)[:-1]):
             cell = parse(text)
             if cell is not None and (found := cell.assigned(cell.module, name, None)):
                 return found
         return []
 
+    def assigned_locally(self, name: str) -> list[ast.expr]:
+        """Return the expressions last assigned to a variable of the function of the call."""
+        if self._source is None:
+            return []
+        line = self.frame.f_lineno if self.call is None else self.call.lineno
+        return self._source.assigned(self._source.function(line), name, line)
 
-def _calls(call: ast.Call, function: str) -> bool:
+
+def _calls(call: ast.Call, function: str | None) -> bool:
     """Whether `call` may be one of `function`: not of `map` or of another method."""
-    if isinstance(call.func, ast.Attribute):
+    if function is not None and isinstance(call.func, ast.Attribute):
         return call.func.attr == function
     return not (isinstance(call.func, ast.Name) and hasattr(builtins, call.func.id))
-
-
-def data_name(expression: ast.expr | None) -> str | None:
-    """Return the name by which the user would call the data in `expression`.
-
-    Examples
-    --------
-    >>> import ast
-    >>> from nbtrack.autologging.callsite import data_name
-    >>> [data_name(ast.parse(text, mode="eval").body)
-    ...  for text in ("X_test", "data.X", "X[:100]", "scaler.transform(X)", "X.to_numpy()", "1")]
-    ['X_test', 'data.X', 'X', 'X', 'X', None]
-    """
-    match expression:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=value, attr=attribute):
-            owner = data_name(value)
-            plain = isinstance(value, ast.Name | ast.Attribute)
-            return f"{owner}.{attribute}" if owner and plain else owner
-        case ast.Subscript(value=value) | ast.Starred(value=value):
-            return data_name(value)
-        case ast.Call(args=[first, *_]):
-            return data_name(first)
-        case ast.Call(func=ast.Attribute(value=value)):
-            return data_name(value)
-    return None
 
 
 def _table(body: list[ast.stmt]) -> _Table:

@@ -91,14 +91,14 @@ SNIPPETS = {
             "def evaluate(m, data, target):\n    hat = m.predict(data) + 0\n"
             "    return accuracy_score(target, hat)\n---\nevaluate(model, X_test, y_test)"
         ),
-        ["accuracy_score_data"],
+        ["accuracy_score_X_test"],
     ),
     "a function that predicts": (
         (
             "def hard(m, data):\n    return (m.predict_proba(data)[:, 1] > .5) + 0\n---\n"
             "accuracy_score(y_test, hard(model, X_test))"
         ),
-        ["accuracy_score_unknown_dataset"],
+        ["accuracy_score_X_test"],
     ),
     "a comprehension": (
         "scores = [f(y_test, model.predict(X_test)) for f in (accuracy_score, f1_score)]",

@@ -14,6 +14,7 @@ from typing import Any
 from nbtrack.autologging.book import Book, Chapter
 from nbtrack.autologging.callsite import CallSite
 from nbtrack.autologging.integration import TrackedRun, Tracker
+from nbtrack.autologging.naming import argument_name
 from nbtrack.autologging.predictions import Origin, Predictions, weak
 from nbtrack.autologging.recording import Recording
 from nbtrack.autologging.sklearn.params import chosen
@@ -134,7 +135,7 @@ class Call(ABC):
         for parameter, context in self.inputs():
             places = self.parameters
             place = places.index(parameter) if parameter in places else None
-            name, value = site.name(place, parameter), self.data[parameter]
+            name, value = argument_name(site, place, parameter), self.data[parameter]
             if context == "train":
                 features, dataset = value, name
             # Describing an iterator could use it up.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import FrameType, FunctionType
 from typing import Any
 
 from nbtrack.autologging import leakage, scope, tally
 from nbtrack.autologging.callsite import CallSite
 from nbtrack.autologging.integration import Tracker, current_tracker
+from nbtrack.autologging.naming import argument_name
 from nbtrack.autologging.options import options
 from nbtrack.autologging.predictions import Origin, weak
 from nbtrack.autologging.recording import attempt
@@ -50,7 +52,7 @@ def _origin(tracker: Tracker | None, estimator: object, frame: FrameType) -> Ori
 
 
 def _remember(result: object, origin: Origin, data: object, frame: FrameType, method: str) -> None:
-    name = CallSite(frame, method).name(0, "X")
+    name = argument_name(CallSite(frame, method), 0, "X")
     predictions.add(result, Origin(origin.book, name, weak(data), origin.data), data)
 
 
@@ -75,8 +77,16 @@ def wrap_score(function: FunctionType) -> Callable[..., Any]:
 
 def _log_score(name: str, result: Any, origin: Origin, data: object, frame: FrameType) -> None:
     site = CallSite(frame, "score")
-    asked = Origin(origin.book, site.name(0, "X"), weak(data), origin.data)
-    _log(name, result, asked, site)
+    asked = Origin(origin.book, argument_name(site, 0, "X"), weak(data), origin.data)
+    _log(name, result, _told_apart(asked), site)
+
+
+def _told_apart(origin: Origin) -> Origin:
+    """Return an origin whose data is called like no other of its run."""
+    name = origin.dataset
+    if name is None:
+        return origin
+    return replace(origin, dataset=origin.book.dataset(name, origin.data))
 
 
 def _log(name: str, result: Any, origin: Origin, site: CallSite) -> None:
@@ -122,6 +132,7 @@ def _log_metric(
     if origin is None:
         tally.skipped(LIBRARY, "metric of no known prediction")
         return
+    origin = _told_apart(origin)
     if is_scalar(result):
         _log(name, result, origin, site)
     if name in pictures.KINDS:
