@@ -15,6 +15,7 @@ import os
 import sysconfig
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from types import FrameType
@@ -26,11 +27,34 @@ _LIBRARIES = tuple(
 )
 _EARLIER_CELLS = 200
 _Position = tuple[int | None, int | None, int | None, int | None]
-# What is assigned: in which line, which expression, and whether it adds to what was there.
-_Table = dict[str, list[tuple[int, ast.expr, bool]]]
+_Loop = ast.For | ast.AsyncFor | ast.While
+_Place = tuple[int, int]
+# Methods that put something into what is there.
+_ADDING = frozenset({"append", "extend", "insert"})
 # Python 3.11 counts the depth of the trees that all threads make as one, and takes offence.
 _parsing = threading.Lock()
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+@dataclass(frozen=True)
+class _Assigned:
+    """What something is assigned, where that ends, whether it adds to what was there; its loop."""
+
+    end: _Place
+    value: ast.expr
+    adds: bool
+    loop: _Loop | None
+
+    def is_mixed(self, before: _Place | None) -> bool:
+        """Whether a loop that has ended has added what several things had to say."""
+        loop, call = self.loop, _method_call(self.value)
+        if loop is None or not self.adds or call is None:
+            return False
+        end = loop.end_lineno or 0
+        return (before is None or before[0] > end) and call in _stored(loop)
+
+
+_Table = dict[str, list[_Assigned]]
 
 
 class Source:
@@ -53,15 +77,16 @@ class Source:
                 targets = ast.walk(node.target)
                 self.loops |= {name.id for name in targets if isinstance(name, ast.Name)}
 
-    def assigned(self, body: list[ast.stmt], text: str, line: int | None) -> list[ast.expr]:
-        """Return what the last statement of `body` before `line` that assigns `text` gives it."""
+    def assigned(self, body: list[ast.stmt], text: str, before: _Place | None) -> list[ast.expr]:
+        """Return what the last statement of `body` before a place that assigns `text` gives it."""
         table = self._tables.get(id(body))
         if table is None:
             table = self._tables[id(body)] = _table(body)
         found: list[ast.expr] = []
-        for where, value, adds in table.get(text, ()):
-            if line is None or where < line:
-                found = [*found, value] if adds else [value]  # `p += q` adds to what p was
+        for given in table.get(text, ()):
+            if before is None or given.end <= before:
+                kept = [] if given.is_mixed(before) else [given.value]
+                found = found + kept if given.adds else kept  # `p += q` adds to what p was
         return found
 
     def function(self, line: int) -> list[ast.stmt]:
@@ -183,8 +208,8 @@ class CallSite:
         """Return the expressions last assigned to `name` (or ``df['p']``) before the call."""
         if self._source is None or self.call is None:
             return []
-        source, line = self._source, self.call.lineno
-        rest = None if source.function(line) else line
+        source, call = self._source, self.call
+        rest = None if source.function(call.lineno) else (call.lineno, call.col_offset)
         found = self.assigned_locally(name) or source.assigned(source.module, name, rest)
         if found:
             return found
@@ -198,8 +223,9 @@ class CallSite:
         """Return the expressions last assigned to a variable of the function of the call."""
         if self._source is None:
             return []
-        line = self.frame.f_lineno if self.call is None else self.call.lineno
-        return self._source.assigned(self._source.function(line), name, line)
+        call = self.call
+        place = (self.frame.f_lineno, 0) if call is None else (call.lineno, call.col_offset)
+        return self._source.assigned(self._source.function(place[0]), name, place)
 
 
 def _calls(call: ast.Call, function: str | None) -> bool:
@@ -212,26 +238,63 @@ def _calls(call: ast.Call, function: str | None) -> bool:
 def _table(body: list[ast.stmt]) -> _Table:
     """Return, by what is assigned, the assignments in `body` in the order of the source."""
     table: _Table = {}
-    for statement in _statements(body):
+    for statement, loop in _statements(body, None):
         adds = isinstance(statement, ast.AugAssign)
         for target, value in _assignments(statement):
+            end = value.end_lineno or 0, value.end_col_offset or 0
             for node in ast.walk(target):
                 stored = isinstance(getattr(node, "ctx", None), ast.Store)
                 if stored and (text := target_text(node)):
-                    table.setdefault(text, []).append((statement.lineno, value, adds))
+                    table.setdefault(text, []).append(_Assigned(end, value, adds, loop))
+            if (container := _added_to(target)) is not None:
+                table.setdefault(container, []).append(_Assigned(end, value, True, loop))
     return table
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield the statements of `body` and of its blocks, in order, but not of its functions."""
+def _statements(
+    body: list[ast.stmt], loop: _Loop | None
+) -> Iterator[tuple[ast.stmt, _Loop | None]]:
+    """Yield the statements of `body` and of its blocks, in order, but not of its functions.
+
+    With each comes the outermost loop around it.
+    """
     for statement in body:
-        yield statement
+        yield statement, loop
         if isinstance(statement, (*_FUNCTIONS, ast.ClassDef)):
             continue
+        around = loop or (statement if isinstance(statement, _Loop) else None)
         for field in ("body", "orelse", "finalbody"):
-            yield from _statements(getattr(statement, field, []))
+            yield from _statements(getattr(statement, field, []), around)
         for part in (*getattr(statement, "handlers", []), *getattr(statement, "cases", [])):
-            yield from _statements(part.body)
+            yield from _statements(part.body, around)
+
+
+def _added_to(target: ast.expr) -> str | None:
+    """Return the variable that a part is put into: by a method, or as ``out[i:j]``.
+
+    A column, ``df['p']``, is one thing by itself.
+    """
+    match target:
+        case ast.Attribute(value=ast.Name(id=name), attr=method, ctx=ast.Load()):
+            return name if method in _ADDING else None
+        case ast.Subscript(value=ast.Name(id=name), slice=index):
+            return None if isinstance(index, ast.Constant) else name
+    return None
+
+
+def _method_call(value: ast.expr) -> str | None:
+    """Return the variable whose method is called in an expression, if there is one."""
+    for node in ast.walk(value):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name))):
+                return name
+    return None
+
+
+def _stored(loop: ast.AST) -> set[str]:
+    """Return the names that are assigned anywhere in a loop."""
+    names = (node for node in ast.walk(loop) if isinstance(node, ast.Name))
+    return {node.id for node in names if isinstance(node.ctx, ast.Store)}
 
 
 def _assignments(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -250,8 +313,17 @@ def _assignments(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
             for item in items:
                 if item.optional_vars is not None:
                     yield item.optional_vars, item.context_expr
-        case ast.Expr(value=ast.NamedExpr(target=target, value=value)):
+        case ast.Expr(value=expression):
+            yield from _expressed(expression)
+
+
+def _expressed(expression: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield what an expression that is a statement assigns, or puts into something."""
+    match expression:
+        case ast.NamedExpr(target=target, value=value):
             yield target, value
+        case ast.Call(func=ast.Attribute() as method, args=[*_, value]):
+            yield method, value
 
 
 def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:

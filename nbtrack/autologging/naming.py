@@ -19,17 +19,34 @@ _MAX_DEPTH = 20
 _MODULE = "<module>"
 # Parts of frames and arrays that have the same rows, by these attributes.
 _VIEWS = frozenset({"T", "array", "iloc", "loc", "values"})
+# Methods of frames and arrays whose arguments are no data.
+_OWN = frozenset(
+    {
+        "assign",
+        "astype",
+        "drop",
+        "fillna",
+        "filter",
+        "query",
+        "reindex",
+        "reshape",
+        "select",
+        "take",
+    }
+)
 _DATA = frozenset({"numpy", "pandas", "polars", "scipy", "torch"})
 _ARGS, _KEYWORDS = 0x04, 0x08  # flags of code with ``*args`` and ``**kwargs``
 _INSTANCES = frozenset({"self", "cls"})
 
 
-def argument_name(site: CallSite, index: int | None, *keywords: str) -> str | None:
-    """Return the user's name of the data given as an argument, by its place or its names."""
-    return name_of(site, site.argument(index, *keywords))
+def argument_name(site: CallSite, value: object, index: int | None, keyword: str) -> str | None:
+    """Return the user's name of `value`, which is given as an argument by its place or its name."""
+    return name_of(site, site.argument(index, keyword), value)
 
 
-def name_of(site: CallSite, expression: ast.expr | None, depth: int = 0) -> str | None:
+def name_of(
+    site: CallSite, expression: ast.expr | None, value: object = None, depth: int = 0
+) -> str | None:
     """Return the user's name of the data in an expression of the frame of `site`.
 
     Parameters
@@ -38,21 +55,23 @@ def name_of(site: CallSite, expression: ast.expr | None, depth: int = 0) -> str 
         A call in the frame.
     expression
         What is in the call, or was assigned in that frame.
+    value
+        What the expression is, if that is known: looking into a function's variables keeps them.
     depth
         How many names have led here.
     """
     if depth > _MAX_DEPTH:
         return None
     match _root(expression, site):
-        case ast.Name(id=name):
-            return _of_variable(site, name, depth)
+        case ast.Name(id=name) as root:
+            return _of_variable(site, name, value if root is expression else None, depth)
         case ast.Attribute(value=ast.Name(id=owner), attr=attribute) if owner in _INSTANCES:
             return attribute
-        case ast.Attribute(value=value, attr=attribute):
-            owner_name = name_of(site, value, depth + 1)
-            return f"{owner_name}.{attribute}" if owner_name else attribute
-        case ast.Subscript(value=value, slice=ast.Constant(value=str() as key)):
-            return f"{name_of(site, value, depth + 1)}.{key}"
+        case ast.Attribute(value=holder, attr=attribute):
+            outer = name_of(site, holder, depth=depth + 1)
+            return f"{outer}.{attribute}" if outer else attribute
+        case ast.Subscript(value=holder, slice=ast.Constant(value=str() as key)):
+            return f"{name_of(site, holder, depth=depth + 1)}.{key}"
     return None
 
 
@@ -62,7 +81,7 @@ def _root(expression: ast.expr | None, site: CallSite) -> ast.expr | None:
         match expression:
             case ast.Attribute(value=value) | ast.Subscript(value=value) | ast.Starred(value=value):
                 expression = value
-            case ast.Call(func=ast.Attribute(value=owner)) if is_data(evaluate(owner, site)):
+            case ast.Call(func=ast.Attribute(value=owner, attr=method)) if method in _OWN:
                 expression = owner
             case ast.Call(args=[first, *_]):
                 expression = first
@@ -81,23 +100,30 @@ def _names_data(expression: ast.expr, site: CallSite) -> bool:
         case ast.Attribute(value=ast.Name() | ast.Attribute(), attr=attribute):
             return attribute not in _VIEWS
         case ast.Subscript(value=value, slice=ast.Constant(value=str() as key)):
-            return key.isidentifier() and type(evaluate(value, site)) is dict
+            return key.isidentifier() and type(_global(value, site)) is dict
     return False
 
 
-def _of_variable(site: CallSite, name: str, depth: int) -> str | None:
+def _global(expression: ast.expr, site: CallSite) -> object:
+    """Return the value of an expression, if that is in no function's variables."""
+    names = [node.id for node in ast.walk(expression) if isinstance(node, ast.Name)]
+    local = any(_owner(site.frame, name) is not None for name in names)
+    return None if local else evaluate(expression, site)
+
+
+def _of_variable(site: CallSite, name: str, value: object, depth: int) -> str | None:
     """Return what the user calls what is in the variable `name` of a frame."""
     owner = _owner(site.frame, name)
     if owner is not None and owner is not site.frame:
         site = CallSite(owner)
     if name in site.loops:
-        return _alias(site, site.value(name)) or name
+        return _alias(site, name, value) or name
     parameter = None if owner is None else _parameter(site, name)
     if owner is None or parameter is None:
         return name
     given = _given(owner, parameter)
-    known = None if given is None else name_of(*given, depth + 1)
-    return known or _alias(site, site.value(name))
+    known = None if given is None else name_of(*given, value, depth + 1)
+    return known or _alias(site, name, value)
 
 
 def _parameter(site: CallSite, name: str) -> str | None:
@@ -188,8 +214,9 @@ def _packed(frame: FrameType, value: ast.expr, flag: int) -> int | None:
     return code.co_argcount if code.co_varnames[last] == value.id else None
 
 
-def _alias(site: CallSite, value: object) -> str | None:
+def _alias(site: CallSite, variable: str, value: object) -> str | None:
     """Return the name of a global variable that holds the very object; loops have none."""
+    value = site.value(variable) if value is None else value
     if not is_data(value) and not isinstance(value, list):
         return None
     for names in _globals(site.frame):

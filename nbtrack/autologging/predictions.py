@@ -35,6 +35,7 @@ _PREDICTING = PREDICTING_METHODS | {
 _TRUTH = ("y_true", "labels_true")
 _MAX_DEPTH = 5
 _MAX_VIEWS = 8
+_MAX_PARTS = 100
 
 
 class IdentityMap(Generic[T]):
@@ -160,8 +161,8 @@ class Predictions:
         return self._of_source(rest, site, _MAX_DEPTH) or self._of_source(first, site, 0)
 
     def _of_value(self, value: object) -> Origin | None:
-        if isinstance(value, list | tuple) and len(value) <= _MAX_VIEWS:
-            return next(filter(None, map(self._predictions.get, value)), None)
+        if isinstance(value, list | tuple) and len(value) <= _MAX_PARTS:
+            return _agreed([o for part in value if (o := self._predictions.get(part))])
         for _ in range(_MAX_VIEWS):
             if (origin := self._predictions.get(value)) is not None:
                 return origin
@@ -178,10 +179,7 @@ class Predictions:
         for _ in range(depth + 1):
             origins = [o for e in level for o in self._in_expression(e, site)]
             if origins:
-                book = origins[0].book
-                same = all(origin.book is book for origin in origins)
-                named = [origin for origin in origins if origin.dataset] or origins
-                return named[0] if same else None
+                return _agreed(origins)
             names = {t for e in level for n in ast.walk(e) if (t := target_text(n))} - seen
             seen |= names
             level = [value for name in sorted(names) for value in site.assigned(name)]
@@ -243,6 +241,13 @@ class Predictions:
 
     def _fitted(self, expression: ast.expr, site: CallSite) -> Origin | None:
         return self._estimators.get(evaluate(expression, site))
+
+
+def _agreed(origins: list[Origin]) -> Origin | None:
+    """Return one of several origins, if they are all of one run; rather one with a name."""
+    if any(origin.book is not origins[0].book for origin in origins):
+        return None
+    return next((origin for origin in origins if origin.dataset), next(iter(origins), None))
 
 
 def weak(value: object) -> weakref.ref[Any] | None:

@@ -135,7 +135,8 @@ class Call(ABC):
         for parameter, context in self.inputs():
             places = self.parameters
             place = places.index(parameter) if parameter in places else None
-            name, value = argument_name(site, place, parameter), self.data[parameter]
+            value = self.data[parameter]
+            name = argument_name(site, value, place, parameter)
             if context == "train":
                 features, dataset = value, name
             # Describing an iterator could use it up.

@@ -81,7 +81,7 @@ def plots(estimator: Any, whole: Any) -> Iterator[Plot]:
 
     importances = _importances(estimator)
     if importances is not None and importances.size:
-        names = _feature_names(estimator, whole, importances.size)
+        names = feature_names(estimator, whole, importances.size)
         best = np.argsort(-importances, kind="stable")[:_MAX_FEATURES]
         columns = {
             "feature": [names[i] for i in best],
@@ -101,7 +101,7 @@ def _coefficient_plot(estimator: Any, whole: Any, coefficients: Any) -> Plot:
     from nbtrack.media import Plot
 
     rows, features = coefficients.shape
-    names = _feature_names(estimator, whole, features)
+    names = feature_names(estimator, whole, features)
     size = np.abs(coefficients).max(axis=0)
     best = np.argsort(-size, kind="stable")[: max(1, _MAX_FEATURES // rows)]
     columns: dict[str, list[Any]] = {"feature": [names[i] for i in best]}
@@ -159,7 +159,7 @@ def _coefficients(estimator: Any) -> Any:
     return array if array.dtype.kind in "fiu" else None
 
 
-def _feature_names(estimator: Any, whole: Any, count: int) -> Any:
+def feature_names(estimator: Any, whole: Any, count: int) -> Any:
     """Return the names of the features that `estimator` was fitted with."""
     names = state(estimator).get("feature_names_in_")
     if names is None and estimator is not whole and count <= _MAX_NAMED:
