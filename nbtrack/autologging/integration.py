@@ -93,8 +93,10 @@ class TrackedRun(Protocol):
 class Tracker(Protocol):
     """Where runs come from."""
 
-    def begin_run(self, name_hint: str, *, parent: TrackedRun | None = None) -> TrackedRun:
-        """Begin a run, perhaps as a part of another one; may raise."""
+    def begin_run(
+        self, name_hint: str, *, parent: TrackedRun | None = None, name: str | None = None
+    ) -> TrackedRun:
+        """Begin a run, perhaps as a part of another one and by a name of its own; may raise."""
 
     def active_run(self) -> TrackedRun | None:
         """Return the run that the user has started, if any: calls are logged into it."""

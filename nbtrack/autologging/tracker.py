@@ -17,18 +17,23 @@ class FluentTracker:
     What a run needs is imported by the first one: loading the extension stays light.
     """
 
-    def begin_run(self, name_hint: str, *, parent: TrackedRun | None = None) -> ActiveRun:
-        """Begin a run; it gets a name of its own, what was fitted is in its tags."""
+    def begin_run(
+        self, name_hint: str, *, parent: TrackedRun | None = None, name: str | None = None
+    ) -> ActiveRun:
+        """Begin a run; without a name it gets a made-up one, what was fitted is in its tags."""
         from nbtrack.tracking.client import Client
         from nbtrack.tracking.fluent import default_client
 
         tags = {"nbtrack.autolog": name_hint}
         if parent is None:
-            return default_client().start_run(tags=tags)
+            return default_client().start_run(run_name=name, tags=tags)
         stored = cast("ActiveRun", parent)
         # Where the parent is, whatever database and experiment are in use by now.
         return Client(stored.place).start_run(
-            experiment_name=stored.experiment_name, parent_run_id=stored.run_id, tags=tags
+            run_name=name,
+            experiment_name=stored.experiment_name,
+            parent_run_id=stored.run_id,
+            tags=tags,
         )
 
     def active_run(self) -> ActiveRun | None:

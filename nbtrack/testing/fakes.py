@@ -181,11 +181,13 @@ class FakeTracker:
         self.active: FakeRun | None = None
         self._ids = itertools.count()
 
-    def begin_run(self, name_hint: str, *, parent: TrackedRun | None = None) -> FakeRun:
+    def begin_run(
+        self, name_hint: str, *, parent: TrackedRun | None = None, name: str | None = None
+    ) -> FakeRun:
         """Begin a run and keep it."""
         self._fail("begin_run")
         owner = parent if isinstance(parent, FakeRun) else None
-        run = FakeRun(f"{next(self._ids):032x}", name_hint, self.failing, owner)
+        run = FakeRun(f"{next(self._ids):032x}", name or name_hint, self.failing, owner)
         self.runs.append(run)
         return run
 
