@@ -65,14 +65,14 @@ class Book:
         self.run.log_metrics({key: value}, step)
         return key
 
-    def dataset(self, name: str, data: weakref.ref[Any] | None) -> str:
+    def dataset(self, name: str, value: object) -> str:
         """Return the name of data among others that the user calls the same: ``X_``, ``X_-2``.
 
         What is gone by now, or was there earlier in the training, leaves its place to the next.
         """
-        value = None if data is None else data()
         if value is None:
             return name
+        reference = _weak(value)
         with self._lock:
             known = self._datasets.setdefault(name, [])
             found = (i for i, (_, other) in enumerate(known) if other() is value)
@@ -80,7 +80,7 @@ class Book:
             place = next(found, None)
             place = next(left, len(known)) if place is None else place
             if place < _MAX_OF_A_NAME:
-                known[place : place + 1] = [(self.clock, data)]
+                known[place : place + 1] = [(self.clock, reference)]
         return name if place == 0 else f"{name}-{min(place + 1, _MAX_OF_A_NAME)}"
 
     def is_to_draw(self, name: str, truth: object, prediction: object) -> bool:

@@ -17,6 +17,7 @@ from nbtrack.autologging.book import Book
 from nbtrack.autologging.callsite import CallSite, target_text
 from nbtrack.autologging.integration import TrackedRun
 from nbtrack.autologging.naming import evaluate, is_data, name_of
+from nbtrack.autologging.seen import Seen, see
 
 T = TypeVar("T")
 
@@ -93,8 +94,8 @@ class Origin:
 
     book: Book
     dataset: str | None
-    data: weakref.ref[Any] | None = None
-    fitted: weakref.ref[Any] | None = None
+    data: Seen | None = None
+    fitted: Seen | None = None
     """What the model was fitted with; not of predictions that fitting itself has made."""
 
 
@@ -195,7 +196,7 @@ class Predictions:
                 if fitted is not None:
                     data = next((k.value for k in keywords if k.arg == "X"), None)
                     given = args[0] if args else data
-                    value = None if given is None else weak(evaluate(given, site))
+                    value = None if given is None else see(evaluate(given, site))
                     yield Origin(fitted.book, name_of(site, given), value, fitted.data)
                 else:
                     yield from self._in_call(expression, site)
@@ -229,8 +230,8 @@ class Predictions:
         data = next((e for e in given if asks and is_data(evaluate(e, site))), None)
         for origin in self._in_parts(call, site):
             if origin.dataset is None and origin.data is None and data is not None:
-                data_value = weak(evaluate(data, site))
-                yield Origin(origin.book, name_of(site, data), data_value, origin.fitted)
+                value = see(evaluate(data, site))
+                yield Origin(origin.book, name_of(site, data), value, origin.fitted)
             else:
                 yield origin
 
@@ -248,14 +249,6 @@ def _agreed(origins: list[Origin]) -> Origin | None:
     if any(origin.book is not origins[0].book for origin in origins):
         return None
     return next((origin for origin in origins if origin.dataset), next(iter(origins), None))
-
-
-def weak(value: object) -> weakref.ref[Any] | None:
-    """Return a weak reference, where there can be one."""
-    try:
-        return weakref.ref(value)
-    except TypeError:
-        return None
 
 
 def _below(value: object) -> object | None:

@@ -15,8 +15,9 @@ from nbtrack.autologging.book import Book, Chapter
 from nbtrack.autologging.callsite import CallSite
 from nbtrack.autologging.integration import TrackedRun, Tracker
 from nbtrack.autologging.naming import argument_name
-from nbtrack.autologging.predictions import Origin, Predictions, weak
+from nbtrack.autologging.predictions import Origin, Predictions
 from nbtrack.autologging.recording import Recording
+from nbtrack.autologging.seen import see
 from nbtrack.autologging.sklearn.params import chosen
 
 LIBRARY = "sklearn"
@@ -131,7 +132,7 @@ class Call(ABC):
     def _log_inputs(self, book: Book) -> None:
         """Log the data, and note the user's name for the features."""
         site = CallSite(self.frame, self.function)
-        features, dataset = None, None
+        features, dataset, lasting = None, None, True
         for parameter, context in self.inputs():
             places = self.parameters
             place = places.index(parameter) if parameter in places else None
@@ -139,10 +140,13 @@ class Call(ABC):
             name = argument_name(site, value, place, parameter)
             if context == "train":
                 features, dataset = value, name
+                lasting = site.is_lasting(place, parameter)
             # Describing an iterator could use it up.
             if value is not None and not hasattr(value, "__next__"):
                 self.recording.log_input(value, name or parameter, context)
-        self.origin = Origin(book, dataset, weak(features))
+        options = self.recording.options
+        keep = options.log_post_training_metrics and not options.silent
+        self.origin = Origin(book, dataset, see(features, lasting=lasting, keep=keep))
 
     def inputs(self) -> Iterator[tuple[str, str]]:
         """Yield the parameters that carry data, with their parts."""

@@ -14,8 +14,9 @@ from nbtrack.autologging.callsite import CallSite
 from nbtrack.autologging.integration import Tracker, current_tracker
 from nbtrack.autologging.naming import argument_name
 from nbtrack.autologging.options import options
-from nbtrack.autologging.predictions import Origin, weak
+from nbtrack.autologging.predictions import Origin
 from nbtrack.autologging.recording import attempt
+from nbtrack.autologging.seen import see
 from nbtrack.autologging.sklearn import pictures
 from nbtrack.autologging.sklearn.calls import (
     LIBRARY,
@@ -71,8 +72,17 @@ def origin_of(tracker: Tracker | None, estimator: object, frame: FrameType) -> O
 
 
 def _remember(result: object, origin: Origin, data: object, frame: FrameType, method: str) -> None:
-    name = argument_name(CallSite(frame, method), data, 0, "X")
-    predictions.add(result, Origin(origin.book, name, weak(data), origin.data), data)
+    site = CallSite(frame, method)
+    predictions.add(result, _of_data(origin, site, 0, data), data)
+
+
+def _of_data(origin: Origin, site: CallSite, place: int, data: object) -> Origin:
+    """Return the origin of what a model says of `data`, the argument of a call by its place."""
+    name, fitted, chosen = argument_name(site, data, place, "X"), origin.data, options(LIBRARY)
+    compares = chosen.log_post_training_metrics and not chosen.silent and fitted is not None
+    keep = compares and leakage.is_new(origin.book.run, fitted, name)
+    seen = see(data, lasting=site.is_lasting(place, "X"), keep=keep)
+    return Origin(origin.book, name, seen, fitted)
 
 
 def wrap_score(function: FunctionType) -> Callable[..., Any]:
@@ -100,9 +110,8 @@ def _log_score(name: str, result: Any, origin: Origin, data: object, frame: Fram
 
 
 def asked(origin: Origin, site: CallSite, place: int, data: object) -> Origin:
-    """Return the origin of what a model has said of `data`, the argument of a call by its place."""
-    name = argument_name(site, data, place, "X")
-    return told_apart(Origin(origin.book, name, weak(data), origin.data))
+    """Return the origin of what was computed of `data`, which is called like no other."""
+    return told_apart(_of_data(origin, site, place, data))
 
 
 def told_apart(origin: Origin) -> Origin:
@@ -110,7 +119,9 @@ def told_apart(origin: Origin) -> Origin:
     name = origin.dataset
     if name is None:
         return origin
-    return replace(origin, dataset=origin.book.dataset(name, origin.data))
+    return replace(
+        origin, dataset=origin.book.dataset(name, origin.data.value if origin.data else None)
+    )
 
 
 def log(name: str, result: Any, origin: Origin, site: CallSite) -> None:
