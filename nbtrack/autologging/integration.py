@@ -172,6 +172,7 @@ TABLE = (
             "sklearn.model_selection",
             "sklearn.calibration",
             "sklearn.inspection",
+            "imblearn.metrics",
         ),
         "nbtrack.autologging.sklearn",
         "scikit-learn",

@@ -79,6 +79,10 @@ def _root(expression: ast.expr | None, site: CallSite) -> ast.expr | None:
     """Return the part that names the data: ``X`` of ``scaler.transform(X)[:100]``."""
     while expression is not None and not _names_data(expression, site):
         match expression:
+            case ast.Subscript(
+                value=ast.Attribute(attr="c_" | "r_"), slice=ast.Tuple(elts=[first, *_])
+            ):
+                expression = first  # numpy's columns, and rows, side by side
             case ast.Attribute(value=value) | ast.Subscript(value=value) | ast.Starred(value=value):
                 expression = value
             case ast.Call(func=ast.Attribute(value=owner, attr=method)) if method in _OWN:

@@ -230,6 +230,10 @@ make(X_test)
 """,
         ["log_loss_X_test"],
     ),
+    "columns side by side": (
+        "model.predict_proba(X_test)\nmodel.score(np.c_[X_test[:, :1], X_test[:, 1:]], y_test)",
+        ["LogisticRegression_score_X_test"],
+    ),
     "recursion": (
         """
 def again(data, n):

@@ -167,6 +167,13 @@ def test_steps_that_are_exchanged(tracker):
         assert ("fit__max_depth" in run.params, "fit__C" in run.params) == (is_tree, not is_tree)
 
 
+def test_a_search_as_the_last_step(tracker):
+    search = GridSearchCV(Ridge(), {"alpha": [1, 2]}, cv=2)
+    pipe = Pipeline([("scale", StandardScaler()), ("search", search)]).fit(X, y)
+    assert tracker.runs[0].last("best_cv_score") == pipe[-1].best_score_
+    assert {run.name for run in children(tracker)} == {"alpha=1", "alpha=2"}
+
+
 def test_others_have_results_that_are_no_candidates(tracker):
     RFECV(Ridge(), cv=2).fit(X, y)
     (run,) = tracker.runs

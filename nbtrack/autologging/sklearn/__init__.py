@@ -36,7 +36,7 @@ def install(module: ModuleType, patches: Patches) -> None:
         _install_methods(module, patches)
         if streams.end_of_cell not in cells.on_end:
             cells.on_end.append(streams.end_of_cell)
-    elif module.__name__ == "sklearn.metrics":
+    elif module.__name__ in {"sklearn.metrics", "imblearn.metrics"}:
         for name in module.__all__:
             patches.cell(_validated(getattr(module, name)), "func", evaluation.wrap_metric)
         indirect.install(module, patches)

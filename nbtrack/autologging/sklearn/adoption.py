@@ -53,7 +53,7 @@ def _write(recording: Recording, run: TrackedRun, model: Any) -> None:
     else:  # another fit may have logged there
         recording.attempt("log the parameters", run.log_params, chapter.params(params))
     log_learned(recording, chapter, model, {})
-    if search.is_search(model):
-        recording.attempt("log the results of the search", search.log, model, recording, chapter)
+    if (found := search.within(model)) is not None:
+        recording.attempt("log the results of the search", search.log, found, recording, chapter)
     recording.attempt("remember the model", remember, model, Origin(book, None))
     recording.log_model(model, "sklearn")

@@ -35,8 +35,11 @@ def positional(function: FunctionType) -> tuple[str, ...]:
 
 
 def is_from_library(frame: FrameType) -> bool:
-    """Whether `frame` is scikit-learn's own code, whose fits and metrics are not the user's."""
-    return str(frame.f_globals.get("__name__")).startswith("sklearn.")
+    """Whether `frame` is the library's own code, whose fits and metrics are not the user's.
+
+    imbalanced-learn is made like scikit-learn, and of it: its samplers fit neighbours and clusters.
+    """
+    return str(frame.f_globals.get("__name__")).startswith(("sklearn.", "imblearn."))
 
 
 def is_scalar(value: object) -> bool:
@@ -153,7 +156,7 @@ class Call(ABC):
         features = "X" if "X" in self.data else next(iter(self.data), None)
         if features is not None:
             yield features, "train"
-        for parameter in self.data.keys() & {"y", "Y"}:
+        for parameter in self.data.keys() & {"y", "Y"} - {features}:  # encoders have only a target
             yield parameter, "target"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbtrack.autologging.sklearn.calls import TABLE, is_scalar, state, steps_of
@@ -21,6 +21,7 @@ _CURVES = (
     "oob_scores_",
     "estimator_errors_",
     "lower_bounds_",
+    "explained_variance_ratio_",
 )
 # Attributes with one number that tells how the fit went.
 _NUMBERS = (
@@ -33,6 +34,10 @@ _NUMBERS = (
     "reconstruction_err_",
     "kl_divergence_",
     "stress_",
+    "log_marginal_likelihood_value_",
+    "n_clusters_",
+    "n_features_",
+    "best_threshold_",
 )
 _MAX_DEPTH = 20  # of estimators in one another; a user's may hold itself
 _MAX_FEATURES = 200
@@ -89,6 +94,9 @@ def plots(estimator: Any, whole: Any) -> Iterator[Plot]:
         }
         meta = {"features": importances.size}
         yield Plot("feature_importance", "feature_importance", columns, meta)
+    results: Any = state(estimator).get("cv_results_")
+    if isinstance(results, Mapping) and "n_features" in results:  # how many are best
+        yield Plot("n_features", "search", {k: v.tolist() for k, v in results.items()})
     coefficients = _coefficients(estimator)
     if coefficients is not None and coefficients.size:
         yield _coefficient_plot(estimator, whole, coefficients)

@@ -9,7 +9,7 @@ from typing import Any
 from nbtrack.autologging.book import Chapter
 from nbtrack.autologging.integration import TrackedRun
 from nbtrack.autologging.recording import Recording
-from nbtrack.autologging.sklearn.calls import LIBRARY, estimator_tags, is_scalar, state
+from nbtrack.autologging.sklearn.calls import LIBRARY, estimator_tags, is_scalar, state, steps_of
 from nbtrack.autologging.sklearn.labels import labels
 from nbtrack.autologging.sklearn.params import chosen
 from nbtrack.types import CANDIDATE_TAG
@@ -22,6 +22,13 @@ def is_search(estimator: object) -> bool:
     """Whether `estimator` has tried candidates; others have ``cv_results_`` without params."""
     results = state(estimator).get("cv_results_")
     return isinstance(results, Mapping) and "params" in results
+
+
+def within(estimator: object) -> Any:
+    """Return the search that `estimator` is, or that is the last step of a pipeline; or None."""
+    steps = steps_of(estimator)
+    last = steps[-1] if steps else estimator
+    return last if is_search(last) else None
 
 
 def log(estimator: Any, recording: Recording, chapter: Chapter) -> None:
