@@ -127,6 +127,11 @@ for name, (X_, y_) in splits.items():
         "for Z, t in [(X_train, y_train), (X_test, y_test)]]",
         BOTH,
     ),
+    "a comprehension whose variable is called like another": (
+        "Z = X_train\n"
+        "[log_loss(t, model.predict_proba(scaler.transform(Z))) for Z, t in [(X_test, y_test)]]",
+        ["log_loss_X_test"],
+    ),
     "a comprehension that calls a function": (
         EVALUATE + "{n: evaluate(model, Z, t) for n, Z, t in "
         "[('a', X_train, y_train), ('b', X_test, y_test)]}",
