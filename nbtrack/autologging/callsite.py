@@ -205,8 +205,9 @@ class CallSite:
 
     def value(self, name: str) -> Any:
         """Return what `name` is bound to at the call, or None."""
-        frame = self.frame
-        if frame.f_code.co_name != "<module>":
+        frame, code = self.frame, self.frame.f_code
+        # Since Python 3.12 a comprehension has its variables where it stands, in a module, too.
+        if code.co_name != "<module>" or name in code.co_varnames:
             # Before Python 3.13 the frame keeps this snapshot, and what is in it, until the
             # function returns; so it is taken only when there is no other way.
             local = frame.f_locals
