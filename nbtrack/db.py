@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -97,6 +97,9 @@ class LogSink(Protocol):
         struct.error
             A number is none, or does not fit into 64 bits.
         """
+
+    def expect(self, run_id: str, keys: Iterable[str]) -> None:
+        """Hear of new metrics of a run, whose first points come next: it takes them sooner."""
 
     def flush(self, timeout: float = 10.0) -> None:
         """Return when all that was kept before is committed."""

@@ -99,7 +99,10 @@ class Setting(Generic[T]):
 
     def variable(self) -> str | None:
         """Return the environment variable that is set, of those that are asked; or None."""
-        return next((name for name in self.variables if name in os.environ), None)
+        for name in (self.env, *self.also):
+            if name in os.environ:
+                return name
+        return None
 
     def check(self, value: Any) -> T:
         """Return `value` as this setting holds it.

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import weakref
 from builtins import list as List  # noqa: N812 - a method has its name
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from nbtrack.errors import IntegrityError, InvalidParameterError, NbtrackError, 
 from nbtrack.types import ArtifactInfo
 
 _MAX_RUNS = 256  # whose paths are remembered
+_MAX_NEW = 8  # runs that have just begun
 
 _CONTENT = (
     "SELECT digest, size_bytes, encoding, uri FROM blobs LEFT JOIN blob_places USING (place_id)"
@@ -53,7 +55,12 @@ class SqliteArtifacts:
         self._session = session
         self._names: dict[str, Names] = {}
         self._naming = threading.Lock()
+        self._new: deque[str] = deque(maxlen=_MAX_NEW)
         _all.add(self)
+
+    def expect_none(self, run_id: str) -> None:
+        """Know that a run has no files yet, since it begins now: nobody has to look for them."""
+        self._new.append(run_id)
 
     def put(self, run_id: str, files: Files) -> None:
         """Store files; returns at once."""
@@ -77,10 +84,17 @@ class SqliteArtifacts:
         with self._naming:
             names = self._names.get(run_id)
             if names is None:
-                names = self._names[run_id] = Names(self._stored_paths(run_id))
+                names = self._names[run_id] = Names(self._first_paths(run_id))
                 if len(self._names) > _MAX_RUNS:
                     del self._names[next(iter(self._names))]
             names.claim(paths)
+
+    def _first_paths(self, run_id: str) -> List[str]:
+        """Return the paths that a run has when it gets its first one from here."""
+        if run_id not in self._new:
+            return self._stored_paths(run_id)
+        self._new.remove(run_id)
+        return []
 
     def _stored_paths(self, run_id: str) -> List[str]:
         """Return the paths that a run has in the file; what is on its way there is ours."""

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 from nbtrack.autologging import scope, tally
@@ -94,9 +94,13 @@ class Tracker(Protocol):
     """Where runs come from."""
 
     def begin_run(
-        self, name_hint: str, *, parent: TrackedRun | None = None, name: str | None = None
+        self,
+        name_hint: str,
+        *,
+        parent: TrackedRun | None = None,
+        tags: Mapping[str, str] = MappingProxyType({}),
     ) -> TrackedRun:
-        """Begin a run, perhaps as a part of another one and by a name of its own; may raise."""
+        """Begin a run with its first tags, perhaps as a part of another one; may raise."""
 
     def active_run(self) -> TrackedRun | None:
         """Return the run that the user has started, if any: calls are logged into it."""

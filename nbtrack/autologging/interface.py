@@ -36,7 +36,7 @@ def of_data(data: Any, *, signature: bool, example: bool) -> Interface | None:
     if kind == "numpy" and hasattr(data, "dtype") and data.ndim and data.dtype.kind in "biufU":
         return _of_array(data[:_ROWS], signature, example)
     if kind == "pandas" and hasattr(data, "columns") and data.shape[1] <= _MAX_COLUMNS:
-        return _of_frame(data.head(_ROWS), signature, example)
+        return _of_frame(data, signature, example)
     return None
 
 
@@ -71,12 +71,13 @@ def _of_array(rows: Any, signature: bool, example: bool) -> Interface:
     )
 
 
-def _of_frame(rows: Any, signature: bool, example: bool) -> Interface:
+def _of_frame(frame: Any, signature: bool, example: bool) -> Interface:
     from nbtrack.models import Interface
 
-    inputs = _frame_schema(rows) if signature else None
+    inputs = _frame_schema(frame) if signature else None
     if not example:
         return Interface(inputs)
+    rows = frame.head(_ROWS)
     columns = [name if isinstance(name, str | int | float) else str(name) for name in rows.columns]
     content = {"columns": columns, "data": rows.astype(object).values.tolist()}
     return Interface(inputs, example="dataframe", rows=json.dumps(content, default=_plain))
@@ -93,18 +94,30 @@ def _plain(value: Any) -> Any:
 _schemas: dict[tuple[Any, ...], str | None] = {}
 
 
-def _frame_schema(rows: Any) -> str | None:
-    """Return the schema of rows: some 50 us for each column, so it is kept for the next fit."""
-    types, names = tuple(rows.dtypes.to_list()), rows.columns
-    if any(getattr(dtype, "kind", "O") == "O" for dtype in set(types)):
-        return _inferred(rows)  # what is in such columns may be anything
-    missing = tuple(rows.isna().to_numpy().any(axis=0).tolist())
-    key = (tuple(names), str(names.dtype), types, missing)
+def _frame_schema(frame: Any) -> str | None:
+    """Return the schema of the first rows: some 50 us for each column, so it is kept."""
+    types, names = tuple(frame.dtypes.tolist()), frame.columns
+    kinds = {getattr(dtype, "kind", "O") for dtype in set(types)}
+    if "O" in kinds:
+        return _inferred(frame.head(_ROWS))  # what is in such columns may be anything
+    key = (tuple(names.tolist()), str(names.dtype), types, _missing(frame, kinds))
     if key not in _schemas:
         if len(_schemas) >= _MAX_KEPT:
             _schemas.clear()
-        _schemas[key] = _inferred(rows)
+        _schemas[key] = _inferred(frame.head(_ROWS))
     return _schemas[key]
+
+
+def _missing(frame: Any, kinds: set[str]) -> tuple[bool, ...]:
+    """Return which columns lack values in the first rows; empty: none does."""
+    import numpy as np
+
+    if kinds == {"f"}:
+        first = frame.to_numpy()[:_ROWS]  # mostly one block, which is not copied
+        if first.dtype.kind == "f" and not np.isnan(first).any():
+            return ()
+    missing = tuple(frame.head(_ROWS).isna().to_numpy().any(axis=0).tolist())
+    return missing if any(missing) else ()
 
 
 def _inferred(rows: Any) -> str | None:

@@ -101,24 +101,18 @@ class Recording:
         self._interface: Interface | None = None
         self.ours = False
 
-    def begin(
-        self,
-        name_hint: str,
-        tags: Mapping[str, str] = MappingProxyType({}),
-        name: str | None = None,
-    ) -> None:
-        """Take up the active run, or begin one, by a `name` of its own, and set `tags`."""
+    def begin(self, name_hint: str, tags: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Take up the active run, or begin one, and set `tags`."""
         if self._parent is None and not self.options.exclusive:
             self.run = self.attempt("look for an active run", self.tracker.active_run)
         if self.run is None:
             begin_run, parent = self.tracker.begin_run, self._parent
-            more = {} if name is None else {"name": name}
-            self.run = self.attempt("begin a run", begin_run, name_hint, parent=parent, **more)
+            tags = {"mlflow.autologging": self.library, **self.options.extra_tags, **tags}
+            self.run = self.attempt("begin a run", begin_run, name_hint, parent=parent, tags=tags)
             if self.run is not None:
                 self.ours = True
                 tally.logged(self.library, "runs")
-                tags = {"mlflow.autologging": self.library, **self.options.extra_tags, **tags}
-        if self.run is not None and tags:
+        elif tags:
             self.attempt("set the tags", self.run.set_tags, tags)
 
     def log_input(self, data: object, name: str, context: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from nbtrack.tracking import notices
@@ -18,22 +20,23 @@ class FluentTracker:
     """
 
     def begin_run(
-        self, name_hint: str, *, parent: TrackedRun | None = None, name: str | None = None
+        self,
+        name_hint: str,
+        *,
+        parent: TrackedRun | None = None,
+        tags: Mapping[str, str] = MappingProxyType({}),
     ) -> ActiveRun:
-        """Begin a run; without a name it gets a made-up one, what was fitted is in its tags."""
+        """Begin a run; it gets a name of its own, what was fitted is in its tags."""
         from nbtrack.tracking.client import Client
         from nbtrack.tracking.fluent import default_client
 
-        tags = {"nbtrack.autolog": name_hint}
+        first = {"nbtrack.autolog": name_hint, **tags}
         if parent is None:
-            return default_client().start_run(run_name=name, tags=tags)
+            return default_client().start_run(tags=first)
         stored = cast("ActiveRun", parent)
         # Where the parent is, whatever database and experiment are in use by now.
         return Client(stored.place).start_run(
-            run_name=name,
-            experiment_name=stored.experiment_name,
-            parent_run_id=stored.run_id,
-            tags=tags,
+            experiment_name=stored.experiment_name, parent_run_id=stored.run_id, tags=first
         )
 
     def active_run(self) -> ActiveRun | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 MASK = "«redacted»"
 
@@ -31,6 +32,7 @@ _SHAPED = re.compile(
     r"|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}"
     r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
 )
+_SHORTEST_TOKEN = 15  # characters, of those above
 _SECRET_KEY = re.compile(
     r"(?i)(password|passwd|secret|api[_-]?key|access[_-]?key|private[_-]?key"
     r"|(auth|access|api|bearer)[_-]?token|credential)"
@@ -45,6 +47,8 @@ def redact(text: str) -> str:
     >>> redact("connect('postgres://me:hunter2@db/x', api_key='abc123')")
     "connect('postgres://me:«redacted»@db/x', api_key='«redacted»')"
     """
+    if len(text) < _SHORTEST_TOKEN and "=" not in text and ":" not in text:
+        return text  # most params: nothing that is looked for below is in there
     text = _URL.sub(rf"\g<scheme>\g<user>:{MASK}@", text)
     text = _ASSIGNED.sub(_mask_value, text)
     return _SHAPED.sub(MASK, text)
@@ -58,7 +62,12 @@ def redact_value(key: str, value: str) -> str:
     >>> redact_value("api_key", "abc"), redact_value("C", "1.0")
     ('«redacted»', '1.0')
     """
-    return MASK if _SECRET_KEY.search(key) and value not in {"", "None"} else redact(value)
+    return MASK if _is_secret(key) and value not in {"", "None"} else redact(value)
+
+
+@lru_cache(maxsize=4096)
+def _is_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None
 
 
 def _mask_value(match: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from nbtrack.provenance.cells import notebook
@@ -51,9 +52,14 @@ def source_tags(user_id: str) -> dict[str, str]:
 def _folder(name: str, in_notebook: bool) -> Path:
     """Return the folder of a script or notebook; of a kernel and a console the working one."""
     try:
-        file = Path(name)
-        if not (in_notebook and not notebook) and file.suffix and file.is_file():
-            return file.absolute().parent
-        return Path.cwd()
+        found = None if in_notebook and not notebook else _folder_of(name)
+        return found or Path.cwd()
     except (OSError, ValueError):  # the working directory has gone
         return Path("/")
+
+
+@lru_cache(maxsize=8)
+def _folder_of(name: str) -> Path | None:
+    """Return the folder of a file, also once the working directory is another; None: no file."""
+    file = Path(name)
+    return file.absolute().parent if file.suffix and file.is_file() else None

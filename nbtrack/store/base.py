@@ -10,7 +10,7 @@ thread. Returned values are copies: changing them changes nothing stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -101,6 +101,9 @@ class Store(Protocol):
         struct.error
             `step` or `timestamp` is no whole number of 64 bits, `value` no number.
         """
+
+    def expect_metrics(self, run_id: str, keys: Iterable[str]) -> None:
+        """Hear of new metrics, whose first points come next: many at once are taken sooner."""
 
     def log_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:
         """Add points, also such that belong to a model or a dataset."""

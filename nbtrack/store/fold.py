@@ -105,8 +105,7 @@ class Fold:
             for old in list(self._series)[: _MAX_SERIES // 2]:
                 del self._series[old]
         try:
-            series, run_id, key = fields
-            self._series[int(series)] = (run_id, key)
+            self._series |= journal_file.series_in(fields)
         except (TypeError, ValueError) as error:
             self._on_fault(journal.SERIES, error)
 

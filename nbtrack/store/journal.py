@@ -42,6 +42,8 @@ from nbtrack.store.journal_file import (
     pending_folders,
     points_in,
     round_mark,
+    series_fields,
+    series_in,
     write_all,
 )
 
@@ -181,6 +183,29 @@ class Journal:
                 self._busy = False
         if not self._awake:
             self._wake()
+
+    def expect(self, run_id: str, keys: Iterable[str]) -> None:
+        """Say in one frame what several new series are, whose first points come next.
+
+        Where that cannot be done, and of a single one, the first point says it.
+        """
+        with self._lock:
+            if self._busy or self._closed:
+                return
+            new = [key for key in keys if (run_id, key) not in self._ids]
+            if len(new) <= 1:
+                return
+            self._busy = True
+            try:
+                self._open()
+                if len(self._ids) + len(new) > _MAX_SERIES:
+                    self._ids.clear()
+                given = {(run_id, key): self._last_id + i for i, key in enumerate(new, 1)}
+                self._last_id += len(new)
+                if self._put(SERIES, series_fields(given), ()):
+                    self._ids |= given
+            finally:
+                self._busy = False
 
     def append(self, kind: str, record: Loggable) -> bool:
         """Put a record in; return False if there is no room for it.
@@ -377,7 +402,7 @@ class Journal:
                 frame = self._memory[0]
                 self._drop_from_memory()
                 if frame.kind == SERIES and self._file is not None:
-                    self._unsaid[frame.fields[0]] = (frame.fields[1], frame.fields[2])
+                    self._unsaid |= series_in(frame.fields)
             self._say_unsaid()
             for name in self._unsaid.values():
                 self._ids.pop(name, None)  # its next point says anew what it is a point of

@@ -277,6 +277,33 @@ def points_in(data: bytes) -> Iterator[tuple[Any, ...]]:
     return SLOT.iter_unpack(data)
 
 
+def series_fields(ids: Mapping[tuple[str, str], int]) -> Fields:
+    """Return the fields of a frame that says which run and metric the series in slots are of."""
+    return [part for name, series in ids.items() for part in (series, *name)]
+
+
+def series_in(fields: Fields) -> dict[int, tuple[str, str]]:
+    """Return what a frame says of series: run and metric by the series' number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is no such frame.
+
+    Examples
+    --------
+    >>> series_in([1, "f00d", "loss", 2, "f00d", "accuracy"])
+    {1: ('f00d', 'loss'), 2: ('f00d', 'accuracy')}
+    """
+    if not fields:
+        raise ValueError("there are none")
+    parts = iter(fields)
+    return {
+        int(series): (str(run_id), str(key))
+        for series, run_id, key in zip(parts, parts, parts, strict=True)
+    }
+
+
 def count_points(data: bytes) -> int:
     """Return how many slots bytes hold."""
     return len(data) // SLOT.size

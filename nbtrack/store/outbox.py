@@ -207,8 +207,7 @@ class Outbox:
 
     def _note_series(self, fields: Fields) -> None:
         try:
-            series, run_id, key = fields
-            self._series[int(series)] = (str(run_id), str(key))
+            self._series |= journal_file.series_in(fields)
         except (TypeError, ValueError) as error:
             self._leave_out(journal.SERIES, journal.SERIES, error)
 

@@ -10,7 +10,7 @@ after what this process logged has arrived there. What the protocol has no word 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nbtrack.db import LogSink, storable
@@ -113,6 +113,10 @@ class RestStore(RestReading):
     def log_metric(self, run_id: str, key: str, value: float, step: int, timestamp: int) -> None:
         """Add a point."""
         self._sink.add_point(run_id, key, value, step, timestamp)
+
+    def expect_metrics(self, run_id: str, keys: Iterable[str]) -> None:
+        """Hear of new metrics, whose first points come next."""
+        self._sink.expect(run_id, keys)
 
     def log_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:
         """Add points, also such that belong to a model or a dataset."""

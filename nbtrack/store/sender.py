@@ -97,6 +97,7 @@ class Sender:
             max_bytes=lambda: settings.max_pending_mb * 2**20,
         )
         self.add_point = self.journal.add_point
+        self.expect = self.journal.expect
         self._start_empty()
         _senders.add(self)
 

@@ -134,6 +134,10 @@ class SqliteStore:
         """Add a point."""
         self._sink.add_point(run_id, key, value, step, timestamp)
 
+    def expect_metrics(self, run_id: str, keys: Iterable[str]) -> None:
+        """Hear of new metrics, whose first points come next."""
+        self._sink.expect(run_id, keys)
+
     def log_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:
         """Add points, also such that belong to a model or a dataset."""
         for m in metrics:

@@ -116,6 +116,7 @@ class Writer:
             max_bytes=lambda: settings.max_pending_mb * 2**20,
         )
         self.add_point = self.journal.add_point
+        self.expect = self.journal.expect
         self._start_empty()
         _writers.add(self)
 

@@ -17,6 +17,7 @@ import itertools
 import json
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -182,12 +183,17 @@ class FakeTracker:
         self._ids = itertools.count()
 
     def begin_run(
-        self, name_hint: str, *, parent: TrackedRun | None = None, name: str | None = None
+        self,
+        name_hint: str,
+        *,
+        parent: TrackedRun | None = None,
+        tags: Mapping[str, str] = MappingProxyType({}),
     ) -> FakeRun:
         """Begin a run and keep it."""
         self._fail("begin_run")
         owner = parent if isinstance(parent, FakeRun) else None
-        run = FakeRun(f"{next(self._ids):032x}", name or name_hint, self.failing, owner)
+        run = FakeRun(f"{next(self._ids):032x}", name_hint, self.failing, owner)
+        run.tags.update(tags)
         self.runs.append(run)
         return run
 

@@ -31,7 +31,7 @@ def do(what: str, function: Callable[[], object]) -> None:
 
 def wait(timeout: float = EXIT_TIMEOUT_S) -> None:
     """Return when all is done that is to be done by now, or the time is over."""
-    if _thread is not None:
+    if _thread is not None and _thread is not threading.current_thread():
         done = threading.Event()
         _tasks.put(("tell that all is done", done.set))
         done.wait(timeout)

@@ -134,6 +134,8 @@ class ActiveRun(RunLife, RunFiles):
             (name := to_key(key)): value if type(value) is float else to_float(name, value)
             for key, value in metrics.items()
         }
+        if len(new := [key for key in values if key not in self.metrics]) > 1:
+            self._workspace.store.expect_metrics(self.run_id, new)
         for key, value in values.items():
             self._add_point(self.run_id, key, value, place, at)
         if values:

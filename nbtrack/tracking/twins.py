@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,15 +41,19 @@ def look(run: ActiveRun) -> None:
     """Note what a run was made of, and have it told if an earlier run was made of the same.
 
     Nothing is waited for. A run is not compared whose data has no fingerprint, or whose code is
-    not known.
+    not known. It is one that has ended: nothing is added to what it was made of.
     """
-    identity = _identity(run)
-    if identity is not None:
-        run.set_tags({IDENTITY: identity})
-        later.do("look for an identical run", partial(_answer, identity, run))
+    if run.digests and all(digest for _, digest in run.digests):
+        # Python takes the name away once the script is at its end.
+        script = getattr(sys.modules.get("__main__"), "__file__", None)
+        later.do("look for an identical run", partial(_answer, run, script))
 
 
-def _answer(identity: str, run: ActiveRun) -> None:
+def _answer(run: ActiveRun, script: str | None) -> None:
+    identity = _identity(run, script)
+    if identity is None:
+        return
+    run.set_tags({IDENTITY: identity})
     key = run.place, run.experiment_name
     if key not in _first:
         _first[key] = _read(*key)
@@ -83,13 +87,11 @@ def _read_from_server(place: Place, name: str) -> dict[str, tuple[str, str]]:
     return {mark: (run_id, name) for mark, run_id, name in runs if mark is not None}
 
 
-def _identity(run: ActiveRun) -> str | None:
-    if not run.digests or not all(digest for _, digest in run.digests):
-        return None
+def _identity(run: ActiveRun, script: str | None) -> str | None:
     cells = reversed(executions)  # mostly it is the last one
     code = next((c.source for c in cells if c.execution_id == run.execution_id), None)
     if code is None:
-        code = _script()
+        code = _text(script)
     if not code:
         return None
     facts = [
@@ -101,9 +103,9 @@ def _identity(run: ActiveRun) -> str | None:
     return hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _script() -> str:
-    """Return the text of the script that runs, or nothing where there is none."""
-    path = getattr(sys.modules.get("__main__"), "__file__", None)
+@lru_cache(maxsize=1)
+def _text(path: str | None) -> str:
+    """Return the text of the script that runs, as it is first seen; nothing where there is none."""
     try:
         return Path(path).read_text(errors="replace") if path else ""
     except (OSError, ValueError):

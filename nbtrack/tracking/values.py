@@ -12,6 +12,7 @@ from typing import Any
 from nbtrack.errors import InvalidParameterError
 from nbtrack.provenance import redact_value
 
+_PLAIN = frozenset({float, int, bool, type(None)})
 _DEEP, _LONG = 5, 1_000  # containers beyond that keep the text that Python gives them
 
 
@@ -42,6 +43,8 @@ def to_text(value: Any) -> str:
     """
     if type(value) is str:
         return value
+    if type(value) in _PLAIN:
+        return str(value)
     try:
         return str(_plain(value))
     except Exception as error:  # noqa: BLE001 - somebody's __repr__; the other params count
@@ -98,8 +101,8 @@ def to_float(key: str, value: Any) -> float:
         if isinstance(value, (str, bytes, bytearray)):
             raise TypeError  # `float` reads numbers out of text: more often a mistake than meant
         shape = getattr(value, "shape", None)
-        if shape and math.prod(shape) == 1 and hasattr(value, "item"):
-            value = value.item()  # an array of one number
+        if shape is not None and math.prod(shape) == 1 and hasattr(value, "item"):
+            value = value.item()  # an array of one number; a tensor warns of `float` itself
         return float(value)
     except (TypeError, ValueError, RuntimeError):  # torch has errors of its own
         raise InvalidParameterError(

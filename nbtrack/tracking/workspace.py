@@ -145,6 +145,8 @@ class Workspace(ABC):
 class FileWorkspace(Workspace):
     """A database file."""
 
+    artifacts: SqliteArtifacts
+
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._path = path
@@ -202,6 +204,7 @@ class FileWorkspace(Workspace):
     def begin_run(self, run: NewRun) -> str:
         """Begin a run, and store the cells before it."""
         self.sync_cells()
+        self.artifacts.expect_none(run.run_id)
         return self.store.create_run(run)
 
     def keep_model(self, model: ModelFiles) -> None:
@@ -270,6 +273,11 @@ def open_workspace(place: Place) -> Workspace:
                 workspace = FileWorkspace(place)
             _open[place] = workspace
         return workspace
+
+
+def is_open(place: Path) -> bool:
+    """Return whether this process uses a file by this very path."""
+    return place in _open
 
 
 def flush_workspace(path: Path) -> None:

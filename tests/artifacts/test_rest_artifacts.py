@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,9 @@ class Sink:
 
     def add_point(self, run_id: str, key: str, value: float, step: int, timestamp: int) -> None:
         raise AssertionError(key)
+
+    def expect(self, run_id: str, keys: Iterable[str]) -> None:
+        raise AssertionError(keys)
 
     def flush(self, timeout: float = 10.0) -> None:
         """Do nothing."""

@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from nbtrack.artifacts import ArtifactStore, PutFiles, sha256
+from nbtrack.artifacts import ArtifactStore, PutFiles, sha256, sqlite
 from nbtrack.artifacts import incoming as module
 from nbtrack.artifacts.encoding import CHUNK
 from nbtrack.errors import IntegrityError, InvalidParameterError, NotFoundError
@@ -50,6 +50,17 @@ def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
 
 def put(artifacts: ArtifactStore, run_id: str, **files: bytes) -> None:
     artifacts.put(run_id, files)
+
+
+def test_a_run_of_earlier_has_its_paths(client: Client, artifacts: ArtifactStore) -> None:
+    """Also one that began here, and was forgotten meanwhile."""
+    first = client.start_run().run_id
+    put(artifacts, first, a=b"1")
+    client.flush()
+    for _ in range(sqlite._MAX_RUNS + 1):
+        put(artifacts, client.start_run().run_id, a=b"1")
+    with pytest.raises(InvalidParameterError, match="'A'"):
+        put(artifacts, first, A=b"2")
 
 
 @settings(

@@ -41,6 +41,16 @@ GAPS = pd.DataFrame(
             '{"columns": ["a", "b"], "data": [[0.0, 1], [2.0, 2], [4.0, 3], [6.0, 4], [8.0, 5]]}',
         ),
         (
+            FRAME[["a"]].assign(a=[np.nan, *FRAME["a"][1:]]),
+            '[{"type": "double", "name": "a", "required": false}]',
+            '{"columns": ["a"], "data": [[NaN], [2.0], [4.0], [6.0], [8.0]]}',
+        ),
+        (
+            FRAME[["a"]],  # after one of the same names that had gaps
+            '[{"type": "double", "name": "a", "required": true}]',
+            '{"columns": ["a"], "data": [[0.0], [2.0], [4.0], [6.0], [8.0]]}',
+        ),
+        (
             GAPS,
             '[{"type": "double", "name": "a", "required": false}, '
             '{"type": "string", "name": "t", "required": false}, '

@@ -25,6 +25,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
+from nbtrack.tracking import later
+
 FRAME, TARGET = load_breast_cancer(return_X_y=True, as_frame=True)
 X, y = load_iris(return_X_y=True)
 
@@ -78,6 +80,7 @@ def test_numbers(tracker):
 )
 def test_importances(tracker, model):
     model.fit(FRAME, TARGET)
+    later.wait()
     table = tracker.runs[0].plots["feature_importance"]
     found = dict(zip(table["columns"]["feature"], table["columns"]["importance"], strict=True))
     expected = dict(zip(FRAME.columns, model.feature_importances_, strict=True))
@@ -88,6 +91,7 @@ def test_importances(tracker, model):
 def test_importances_of_a_stump(tracker):
     RandomForestClassifier(2).fit(np.ones((4, 2)), [0, 1, 0, 1])
     DecisionTreeClassifier().fit(np.ones((4, 2)), [0, 1, 0, 1])
+    later.wait()
     assert "feature_importance" not in tracker.runs[0].plots
     assert tracker.runs[1].plots["feature_importance"]["columns"]["importance"] == [0, 0]
 

@@ -13,6 +13,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from nbtrack.tracking import later
+
+NAME = "mlflow.runName"
 X, y = make_classification(200, weights=[0.8], random_state=0)
 
 
@@ -49,6 +52,7 @@ def test_imbalanced_learn(tracker):
     f1_score(y, pipe.predict(X))
     BalancedRandomForestClassifier(10, random_state=0).fit(X, y)
     RandomUnderSampler(random_state=0).fit_resample(X, y)
+    later.wait()
     first, second = tracker.runs
     assert [run.name for run in tracker.runs] == ["Pipeline", "BalancedRandomForestClassifier"]
     assert first.params["smote__k_neighbors"] == "5"
@@ -81,7 +85,7 @@ def test_samplers_and_metrics_of_imbalanced_learn(tracker):
     grid = {"smote__k_neighbors": [3, 5], "logisticregression__C": [1.0]}
     GridSearchCV(pipe, grid, cv=2).fit(X, y)
     _, parent, *children = tracker.runs
-    assert {run.name for run in children} == {"k_neighbors=3", "k_neighbors=5"}
+    assert {run.tags[NAME] for run in children} == {"k_neighbors=3", "k_neighbors=5"}
     assert all(run.parent is parent for run in children)
     cross_val_score(pipe, X, y, cv=2)
     assert tracker.runs[-1].name == "cross_val_score: Pipeline"

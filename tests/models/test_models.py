@@ -22,7 +22,7 @@ from nbtrack.errors import (
 )
 from nbtrack.models import load_directory, mlmodel, seal, take_snapshot, write_files
 from nbtrack.models.flavors import ModelTooLargeError, get_flavor
-from nbtrack.models.flavors.base import BoundedBuffer
+from nbtrack.models.flavors.base import BoundedBuffer, pickled
 from nbtrack.settings import settings
 from nbtrack.tracking import Client
 
@@ -183,6 +183,45 @@ def test_a_bounded_buffer_stops_before_it_is_full() -> None:
     with pytest.raises(ModelTooLargeError):
         buffer.write(b"def")
     assert buffer.getvalue() == b"abc"
+
+
+def test_a_pickle_without_classes_of_the_notebook_is_a_plain_one() -> None:
+    model = fitted()
+    assert pickled(model, MB) == pickle.dumps(model, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+@pytest.mark.parametrize("many", [1, 100_000], ids=["alone", "behind a large array"])
+def test_a_class_of_the_notebook_goes_along(many: int) -> None:
+    code = f"""
+        import pickle, sys, numpy as np
+        from nbtrack.models.flavors.base import pickled
+
+        class Mine:
+            value = 7
+
+        model = [np.ones({many}), {{"class": Mine, "function": lambda x: x + Mine.value}}]
+        sys.stdout.buffer.write(pickled(model, 2**30))
+    """
+    made = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True
+    )
+    found = pickle.loads(made.stdout)[1]
+    assert (found["class"].value, found["function"](1)) == (7, 8)
+
+
+def test_a_class_of_the_notebook_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain pickle would take the name alone."""
+    mine = type("Mine", (), {"__module__": "__main__"})
+    monkeypatch.setattr(sys.modules["__main__"], "Mine", mine, raising=False)
+    assert pickle.dumps([mine()])
+    data = pickled([mine()], MB)
+    monkeypatch.delattr(sys.modules["__main__"], "Mine")
+    assert type(pickle.loads(data)[0]).__name__ == "Mine"
+
+
+def test_a_module_that_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloudpickle.list_registry_pickle_by_value", lambda: {"mine"})
+    assert pickle.loads(pickled([1], MB)) == [1]
 
 
 def test_log_models_off(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from nbtrack.provenance import redaction
 from nbtrack.provenance.redaction import MASK, redact, redact_value
 
 SECRET = "Zq7Xw9Kp2Lm4"
@@ -135,6 +136,19 @@ def test_text_without_marks_stays(text: str) -> None:
     assume("AIza" not in text)
     assume("." not in text)
     assert redact(text) == text
+
+
+@given(st.text(st.sampled_from("xoapb-skAKIAghpeyJ._/@\"'"), max_size=14))
+@example("xoxb-abcdefghi")
+def test_short_texts_have_no_secrets(text: str) -> None:
+    """They are not looked at: no token is as short."""
+    for pattern in (redaction._URL, redaction._ASSIGNED, redaction._SHAPED):
+        assert pattern.search(text) is None
+    assert redact(text) == text
+
+
+def test_the_shortest_token_goes() -> None:
+    assert redact("xoxb-0123456789") == MASK
 
 
 def test_values_that_say_nothing_stay() -> None:

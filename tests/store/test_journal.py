@@ -135,7 +135,11 @@ class Walk(RuleBasedStateMachine):
     def begin_life(self) -> None:
         self.folding = Folding(self.path)
 
-    @rule(count=st.integers(1, 2 * SLOTS), key=st.sampled_from("abc"))
+    @rule(keys=st.lists(st.sampled_from("abcdefg"), unique=True))
+    def expect(self, keys: list[str]) -> None:
+        self.folding.journal.expect(RUN, keys)
+
+    @rule(count=st.integers(1, 2 * SLOTS), key=st.sampled_from("abcde"))
     def add_points(self, count: int, key: str) -> None:
         for _ in range(count):
             self.folding.journal.add_point(RUN, key, float(self.step), self.step, self.step)
@@ -233,6 +237,22 @@ TestWalk = Walk.TestCase
 TestWalk.settings = settings(
     max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+def test_metrics_that_come_together_are_said_in_one_frame(folding: Folding) -> None:
+    folding.log(begin(RUN))
+    folding.journal.expect(RUN, ["a", "b", "c"])
+    folding.journal.add_point(RUN, "b", 0.0, 0, 0)
+    folding.journal.expect(RUN, ["a", "d"])  # one that is new: its point says it
+    frames = folding.journal.take(100).frames
+    assert [f.fields for f in frames if f.kind == module.SERIES] == [
+        [1, RUN, "a", 2, RUN, "b", 3, RUN, "c"]
+    ]
+    folding.journal.add_point(RUN, "d", 0.0, 1, 0)
+    folding.kill()
+    assert recover(folding.path) == []
+    assert steps_of(folding.path, RUN, "b") == [0]
+    assert steps_of(folding.path, RUN, "d") == [1]
 
 
 # -- kills

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +55,15 @@ def test_the_same_again(client: Client) -> None:
         )
     assert notice(first) is None
     assert client.get_run(third.run_id).data.tags[twins.NOTICE] == third.tags[twins.NOTICE]
+
+
+def test_a_flush_waits_for_the_look(client: Client) -> None:
+    make(client)
+    second = make(client)
+    client.flush()
+    with contextlib.closing(sqlite3.connect(client.path)) as conn:
+        query = "SELECT count(*) FROM tags JOIN runs USING (run_no) WHERE run_id = ? AND key = ?"
+        assert conn.execute(query, (second.run_id, twins.NOTICE)).fetchone() == (1,)
 
 
 def test_what_differs(client: Client) -> None:

@@ -24,6 +24,7 @@ from nbtrack.autologging.sklearn.calls import (
     state,
     steps_of,
 )
+from nbtrack.tracking import later
 
 METHODS = ("fit", "fit_transform", "fit_predict")
 
@@ -238,6 +239,9 @@ def _log_curves(chapter: Chapter, last: Any) -> None:
 def _log_plots(chapter: Chapter, last: Any, whole: Any) -> None:
     for plot in learned.plots(last, whole):
         chapter.log_plot(plot)
+    make = learned.forest_plot(last, whole)
+    if make is not None:
+        later.do("log the importances of a forest", lambda: chapter.log_plot(make()))
 
 
 def remember(estimator: Any, origin: Origin) -> None:

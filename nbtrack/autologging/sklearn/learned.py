@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbtrack.autologging.sklearn.calls import TABLE, is_scalar, state, steps_of
@@ -79,27 +79,60 @@ def numbers(estimator: Any) -> dict[str, float]:
 
 
 def plots(estimator: Any, whole: Any) -> Iterator[Plot]:
-    """Yield the importances and coefficients of `estimator`, which may be a part of `whole`."""
+    """Yield the importances and coefficients of `estimator`, which may be a part of `whole`.
+
+    The importances of a forest come with `forest_plot`.
+    """
+    importances = None if _is_forest(estimator) else _importances(estimator)
+    if importances is not None and importances.size:
+        names = feature_names(estimator, whole, importances.size)
+        yield _importance_plot(importances, names)
+    results: Any = state(estimator).get("cv_results_")
+    if isinstance(results, Mapping) and "n_features" in results:  # how many are best
+        yield _table_of_counts(results)
+    coefficients = _coefficients(estimator)
+    if coefficients is not None and coefficients.size:
+        yield _coefficient_plot(estimator, whole, coefficients)
+
+
+def forest_plot(estimator: Any, whole: Any) -> Callable[[], Plot] | None:
+    """Return what makes the plot of a forest's importances; None for other models.
+
+    Each tree is asked, some 10 us. That can wait: a tree that has been fitted does not change.
+    """
+    if not _is_forest(estimator):
+        return None
+    # The property asks each tree through joblib, which takes ten times as long.
+    trees = [tree.tree_ for tree in estimator.estimators_]
+    trees = [tree for tree in trees[:: -(-len(trees) // _MAX_TREES)] if tree.node_count > 1]
+    if not trees:
+        return None
+    names = feature_names(estimator, whole, trees[0].n_features)
+
+    def make() -> Plot:
+        import numpy as np
+
+        mean = np.mean([tree.compute_feature_importances() for tree in trees], axis=0)
+        return _importance_plot(mean / (mean.sum() or 1.0), names)
+
+    return make
+
+
+def _importance_plot(importances: Any, names: Any) -> Plot:
     import numpy as np
 
     from nbtrack.media import Plot
 
-    importances = _importances(estimator)
-    if importances is not None and importances.size:
-        names = feature_names(estimator, whole, importances.size)
-        best = np.argsort(-importances, kind="stable")[:_MAX_FEATURES]
-        columns = {
-            "feature": [names[i] for i in best],
-            "importance": importances[best].tolist(),
-        }
-        meta = {"features": importances.size}
-        yield Plot("feature_importance", "feature_importance", columns, meta)
-    results: Any = state(estimator).get("cv_results_")
-    if isinstance(results, Mapping) and "n_features" in results:  # how many are best
-        yield Plot("n_features", "search", {k: v.tolist() for k, v in results.items()})
-    coefficients = _coefficients(estimator)
-    if coefficients is not None and coefficients.size:
-        yield _coefficient_plot(estimator, whole, coefficients)
+    best = np.argsort(-importances, kind="stable")[:_MAX_FEATURES]
+    columns = {"feature": [names[i] for i in best], "importance": importances[best].tolist()}
+    meta = {"features": importances.size}
+    return Plot("feature_importance", "feature_importance", columns, meta)
+
+
+def _table_of_counts(results: Mapping[str, Any]) -> Plot:
+    from nbtrack.media import Plot
+
+    return Plot("n_features", "search", {key: values.tolist() for key, values in results.items()})
 
 
 def _coefficient_plot(estimator: Any, whole: Any, coefficients: Any) -> Plot:
@@ -131,18 +164,14 @@ def _importances(estimator: Any) -> Any:
     import numpy as np
 
     kind = type(estimator)
-    forest = getattr(sys.modules.get("sklearn.ensemble._forest"), "BaseForest", ())
-    if isinstance(estimator, forest) and _is_own(kind, "feature_importances_"):
-        # The property asks each tree through joblib, which takes ten times as long.
-        trees = [tree.tree_ for tree in estimator.estimators_]
-        trees = [tree for tree in trees[:: -(-len(trees) // _MAX_TREES)] if tree.node_count > 1]
-        if not trees:
-            return None
-        mean = np.mean([tree.compute_feature_importances() for tree in trees], axis=0)
-        return mean / (mean.sum() or 1.0)
     if "feature_importances_" in state(estimator) or _is_own(kind, "feature_importances_"):
         return np.ravel(estimator.feature_importances_)
     return None
+
+
+def _is_forest(estimator: Any) -> bool:
+    forest = getattr(sys.modules.get("sklearn.ensemble._forest"), "BaseForest", ())
+    return isinstance(estimator, forest) and _is_own(type(estimator), "feature_importances_")
 
 
 def _is_own(kind: type, attribute: str) -> bool:

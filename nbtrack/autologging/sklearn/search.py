@@ -14,6 +14,7 @@ from nbtrack.autologging.sklearn.labels import labels
 from nbtrack.autologging.sklearn.params import chosen
 from nbtrack.types import CANDIDATE_TAG
 
+_NAME = "mlflow.runName"
 BEST_TAG = "nbtrack.best"
 _MAX_ROWS = 2_000
 
@@ -94,7 +95,7 @@ def _log_children(
     for row, name in zip(rows, labels(results, rows), strict=True):
         candidate = results["params"][row]
         child = Recording(recording.tracker, LIBRARY, parent=parent)
-        child.begin(type(seed).__name__, tags if row == best else ordinary, name)
+        child.begin(type(seed).__name__, (tags if row == best else ordinary) | {_NAME: name})
         if child.run is None:
             return  # it has been said why
         try:

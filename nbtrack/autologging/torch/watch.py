@@ -41,11 +41,11 @@ def watch(model: Any, optimizer: Any = None, *, gradient_norm: bool | None = Non
 
     Examples
     --------
-    >>> import nbtrack, tempfile, torch  # doctest: +SKIP
-    >>> nbtrack.set_tracking_uri(tempfile.mkdtemp() + "/nbtrack.db")  # doctest: +SKIP
-    >>> model = torch.nn.Linear(4, 2)  # doctest: +SKIP
-    >>> run = nbtrack.watch(model)  # doctest: +SKIP
-    >>> run.log_metric("loss", 0.25, step=0)  # doctest: +SKIP
+    >>> import nbtrack, tempfile, torch
+    >>> nbtrack.set_tracking_uri(tempfile.mkdtemp() + "/nbtrack.db")
+    >>> model = torch.nn.Linear(4, 2)
+    >>> run = nbtrack.watch(model)
+    >>> run.log_metric("loss", 0.25, step=0)
     """
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(model, torch.nn.Module):

@@ -6,13 +6,17 @@ the model. Everything else is done later, from the bytes.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from nbtrack.errors import InvalidParameterError
+
+_FRAMES = 2**20  # longer parts of a pickle are no frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +118,39 @@ class BoundedBuffer(io.RawIOBase):
     def getvalue(self) -> bytes:
         """Return all that was written."""
         return b"".join(self._parts)
+
+    def mentions(self, text: bytes) -> bool:
+        """Whether a part has `text` in it, those aside that are the content of one large array."""
+        return any(text in part for part in self._parts if len(part) <= _FRAMES)
+
+
+def pickled(model: object, max_bytes: int) -> bytes:
+    """Return a pickle that loads in another process, with the notebook's own classes by value.
+
+    What needs none of these is pickled by `pickle`: cloudpickle looks at each of the thousands of
+    objects in a forest in Python. A name of ``__main__`` stands in the pickle as text, in a part
+    of its own: parts are the frames of some 64 kB, and the large contents between these.
+
+    Raises
+    ------
+    ModelTooLargeError
+        The pickle takes more than `max_bytes`.
+
+    Examples
+    --------
+    >>> import pickle
+    >>> pickle.loads(pickled([1, 2], 1000))
+    [1, 2]
+    """
+    import cloudpickle
+
+    ours = type(model).__module__ == "__main__" or cloudpickle.list_registry_pickle_by_value()
+    if not ours:
+        buffer = BoundedBuffer(max_bytes)
+        with contextlib.suppress(pickle.PicklingError, AttributeError, TypeError):
+            pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(model)
+            if not buffer.mentions(b"__main__"):
+                return buffer.getvalue()
+    buffer = BoundedBuffer(max_bytes)
+    cloudpickle.dump(model, buffer)  # lambdas, too; what it raises is the answer
+    return buffer.getvalue()

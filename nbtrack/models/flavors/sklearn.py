@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nbtrack.errors import MissingPackageError, NotFoundError
-from nbtrack.models.flavors.base import BoundedBuffer, Snapshot
+from nbtrack.models.flavors.base import Snapshot, pickled
 
 DATA = "model.pkl"
 # Packages that a pickle of an estimator may need, if they were imported when it was made.
@@ -40,14 +40,13 @@ def snapshot(model: object, *, max_bytes: int) -> Snapshot:
     """
     import cloudpickle
 
-    buffer = BoundedBuffer(max_bytes)
-    cloudpickle.dump(model, buffer)
+    data = pickled(model, max_bytes)
     kind = type(model)
     version = _version("scikit-learn")
     return Snapshot(
         flavor="sklearn",
         model_class=f"{kind.__module__}.{kind.__qualname__}",
-        files={DATA: buffer.getvalue()},
+        files={DATA: data},
         native={
             "pickled_model": DATA,
             "serialization_format": "cloudpickle",

@@ -7,9 +7,10 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from nbtrack.errors import InvalidParameterError
+from nbtrack.tracking import later
 from nbtrack.tracking.location import Place, default_place, resolve
 from nbtrack.tracking.run import ActiveRun
-from nbtrack.tracking.workspace import Workspace, open_workspace
+from nbtrack.tracking.workspace import Workspace, is_open, open_workspace
 from nbtrack.types import LifecycleStage
 from nbtrack.wire import Address
 
@@ -28,7 +29,9 @@ _shared: WeakKeyDictionary[Workspace, _Shared] = WeakKeyDictionary()
 
 
 def _place(uri: str | Place) -> Place:
-    return uri if isinstance(uri, Address) else resolve(str(uri))
+    if isinstance(uri, Address) or (isinstance(uri, Path) and is_open(uri)):
+        return uri  # every fit of a notebook comes with one that is in use
+    return resolve(str(uri))
 
 
 class ClientBase:
@@ -86,6 +89,7 @@ class ClientBase:
         StoreError
             It could not be written within `timeout` seconds.
         """
+        later.wait(timeout)  # what it still has to log
         self._workspace.flush(timeout)
 
     def _is_empty(self) -> bool:
