@@ -54,6 +54,15 @@ def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         yield
 
 
+@pytest.fixture(autouse=True)
+def _no_database_of_the_users() -> Iterator[None]:
+    """Find the test that logs to where the tests are run, for want of a folder of its own."""
+    database = Path("nbtrack.db").absolute()
+    there = database.exists()
+    yield
+    assert there or not database.exists(), f"the test has made {database}: give it `workdir`"
+
+
 @pytest.fixture
 def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make the test's own temporary folder the working directory."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nbtrack.autologging import integration, scope
 from nbtrack.autologging.tracker import FluentTracker
-from nbtrack.errors import InvalidParameterError, StoreError
+from nbtrack.errors import InvalidParameterError
 
 if TYPE_CHECKING:
     from nbtrack.tracking import ActiveRun
@@ -25,7 +25,8 @@ def adopt(model: Any) -> ActiveRun:
     Parameters
     ----------
     model
-        A fitted estimator of scikit-learn, or of a library that is made like it.
+        A fitted estimator of scikit-learn, or of a library that is made like it; a module of
+        PyTorch, of which layers and state are kept.
 
     Returns
     -------
@@ -62,9 +63,8 @@ def adopt(model: Any) -> ActiveRun:
             found = scope.absorb(function, (model, FluentTracker(), tags), {})
         if found is not None:
             return cast("ActiveRun", found)
-    if hasattr(model, "get_params") and not isinstance(model, type):
-        raise StoreError("No run could be begun: see the warning.")
+    kind = f"The class {model.__name__}" if isinstance(model, type) else f"A {type(model).__name__}"
     raise InvalidParameterError(
-        f"A {type(model).__name__} is no model that can become a run.",
-        hint=f"Give a fitted model of {', '.join(row.title for row in rows)}.",
+        f"{kind} is no model that can become a run.",
+        hint=f"Give a fitted model of one of these: {', '.join(row.package for row in rows)}.",
     )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # A sweep over thresholds calls a metric a hundred times: one picture of it is enough.
 _REDRAW_S = 0.2
+# A loop over a hundred batches is no hundred sets of data.
+_MAX_OF_A_NAME = 10
 
 
 class Book:
@@ -35,6 +37,7 @@ class Book:
         self._chapters = 0
         self._owners: dict[str, Chapter] = {}
         self._params: dict[str, str] = {}
+        self._datasets: dict[str, list[tuple[int, Any]]] = {}
         self._drawn: dict[str, tuple[float, Any, Any]] = {}
         self._lock = threading.Lock()
 
@@ -61,6 +64,24 @@ class Book:
             self._steps[key] = step + 1
         self.run.log_metrics({key: value}, step)
         return key
+
+    def dataset(self, name: str, value: object) -> str:
+        """Return the name of data among others that the user calls the same: ``X_``, ``X_-2``.
+
+        What is gone by now, or was there earlier in the training, leaves its place to the next.
+        """
+        if value is None:
+            return name
+        reference = _weak(value)
+        with self._lock:
+            known = self._datasets.setdefault(name, [])
+            found = (i for i, (_, other) in enumerate(known) if other() is value)
+            left = (i for i, (at, other) in enumerate(known) if at < self.clock or other() is None)
+            place = next(found, None)
+            place = next(left, len(known)) if place is None else place
+            if place < _MAX_OF_A_NAME:
+                known[place : place + 1] = [(self.clock, reference)]
+        return name if place == 0 else f"{name}-{min(place + 1, _MAX_OF_A_NAME)}"
 
     def is_to_draw(self, name: str, truth: object, prediction: object) -> bool:
         """Whether a picture of a prediction is worth while, and note that it is made.

@@ -15,6 +15,7 @@ import os
 import sysconfig
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from types import FrameType
@@ -26,11 +27,34 @@ _LIBRARIES = tuple(
 )
 _EARLIER_CELLS = 200
 _Position = tuple[int | None, int | None, int | None, int | None]
-# What is assigned: in which line, which expression, and whether it adds to what was there.
-_Table = dict[str, list[tuple[int, ast.expr, bool]]]
+_Loop = ast.For | ast.AsyncFor | ast.While
+_Place = tuple[int, int]
+# Methods that put something into what is there.
+_ADDING = frozenset({"append", "extend", "insert"})
 # Python 3.11 counts the depth of the trees that all threads make as one, and takes offence.
 _parsing = threading.Lock()
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+@dataclass(frozen=True)
+class _Assigned:
+    """What something is assigned, where that ends, whether it adds to what was there; its loop."""
+
+    end: _Place
+    value: ast.expr
+    adds: bool
+    loop: _Loop | None
+
+    def is_mixed(self, before: _Place | None) -> bool:
+        """Whether a loop that has ended has added what several things had to say."""
+        loop, call = self.loop, _method_call(self.value)
+        if loop is None or not self.adds or call is None:
+            return False
+        end = loop.end_lineno or 0
+        return (before is None or before[0] > end) and call in _stored(loop)
+
+
+_Table = dict[str, list[_Assigned]]
 
 
 class Source:
@@ -40,6 +64,8 @@ class Source:
         tree = ast.parse(text)
         self.module: list[ast.stmt] = tree.body
         self.calls: dict[_Position, ast.Call] = {}
+        self.loops: set[str] = set()
+        """Names that loops and comprehensions give to one thing after the other."""
         self._tables: dict[int, _Table] = {}
         self._functions: list[ast.FunctionDef | ast.AsyncFunctionDef] = []
         for node in ast.walk(tree):
@@ -47,21 +73,25 @@ class Source:
                 self.calls[position(node)] = node
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 self._functions.append(node)
+            elif isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
+                targets = ast.walk(node.target)
+                self.loops |= {name.id for name in targets if isinstance(name, ast.Name)}
 
-    def assigned(self, body: list[ast.stmt], text: str, line: int | None) -> list[ast.expr]:
-        """Return what the last statement of `body` before `line` that assigns `text` gives it."""
+    def assigned(self, body: list[ast.stmt], text: str, before: _Place | None) -> list[ast.expr]:
+        """Return what the last statement of `body` before a place that assigns `text` gives it."""
         table = self._tables.get(id(body))
         if table is None:
             table = self._tables[id(body)] = _table(body)
         found: list[ast.expr] = []
-        for where, value, adds in table.get(text, ()):
-            if line is None or where < line:
-                found = [*found, value] if adds else [value]  # `p += q` adds to what p was
+        for given in table.get(text, ()):
+            if before is None or given.end <= before:
+                kept = [] if given.is_mixed(before) else [given.value]
+                found = found + kept if given.adds else kept  # `p += q` adds to what p was
         return found
 
-    def function(self, call: ast.Call) -> list[ast.stmt]:
-        """Return the body of the innermost function around `call`; empty outside of functions."""
-        around = [f for f in self._functions if f.lineno <= call.lineno <= (f.end_lineno or 0)]
+    def function(self, line: int) -> list[ast.stmt]:
+        """Return the body of the innermost function around `line`; empty outside of functions."""
+        around = [f for f in self._functions if f.lineno <= line <= (f.end_lineno or 0)]
         return max(around, key=lambda f: f.lineno).body if around else []
 
 
@@ -122,11 +152,12 @@ class CallSite:
     frame
         Frame of the caller. It is read here and in `value`; keep no `CallSite` beyond the call.
     function
-        Name of the function that is called, to be sure to have the right call.
+        Name of the function that is called, to be sure to have the right call; None for a frame
+        that has called one of Python's, which may be called anything.
     """
 
-    def __init__(self, frame: FrameType, function: str) -> None:
-        self._frame = frame
+    def __init__(self, frame: FrameType, function: str | None = None) -> None:
+        self.frame = frame
         self.call: ast.Call | None = None
         self._source: Source | None = None
         if is_library(frame):
@@ -138,6 +169,8 @@ class CallSite:
             if call is not None and _calls(call, function):
                 self.call, self._source = call, source
                 return
+            if function is None and self._source is None:
+                self._source = source  # a comprehension, say: it is no call in the source
 
     @property
     def text(self) -> str:
@@ -155,14 +188,26 @@ class CallSite:
             return None
         return self.call.args[index] if index < len(self.call.args) else None
 
-    def name(self, index: int | None, *keywords: str) -> str | None:
-        """Return the user's name of an argument; see `data_name`."""
-        return data_name(self.argument(index, *keywords))
+    def is_lasting(self, index: int | None, *keywords: str) -> bool:
+        """Whether what is given outlives the call, and the function around it, as far as known."""
+        argument = self.argument(index, *keywords)
+        in_module = self.frame.f_code.co_name == "<module>"
+        return (
+            self.call is None
+            or isinstance(argument, ast.Attribute)
+            or (isinstance(argument, ast.Name) and in_module)
+        )
+
+    @property
+    def loops(self) -> set[str]:
+        """Names in the same source that stand for one thing after the other."""
+        return set() if self._source is None else self._source.loops
 
     def value(self, name: str) -> Any:
         """Return what `name` is bound to at the call, or None."""
-        frame = self._frame
-        if frame.f_code.co_name != "<module>":
+        frame, code = self.frame, self.frame.f_code
+        # Since Python 3.12 a comprehension has its variables where it stands, in a module, too.
+        if code.co_name != "<module>" or name in code.co_varnames:
             # Before Python 3.13 the frame keeps this snapshot, and what is in it, until the
             # function returns; so it is taken only when there is no other way.
             local = frame.f_locals
@@ -174,76 +219,93 @@ class CallSite:
         """Return the expressions last assigned to `name` (or ``df['p']``) before the call."""
         if self._source is None or self.call is None:
             return []
-        line = self.call.lineno
-        body = self._source.function(self.call)
-        source, rest = self._source, None if body else line
-        found = source.assigned(body, name, line) or source.assigned(source.module, name, rest)
+        source, call = self._source, self.call
+        rest = None if source.function(call.lineno) else (call.lineno, call.col_offset)
+        found = self.assigned_locally(name) or source.assigned(source.module, name, rest)
         if found:
             return found
-        for text in reversed(cells(self._frame)[:-1]):
+        for text in reversed(cells(self.frame)[:-1]):
             cell = parse(text)
             if cell is not None and (found := cell.assigned(cell.module, name, None)):
                 return found
         return []
 
+    def assigned_locally(self, name: str) -> list[ast.expr]:
+        """Return the expressions last assigned to a variable of the function of the call."""
+        if self._source is None:
+            return []
+        call = self.call
+        place = (self.frame.f_lineno, 0) if call is None else (call.lineno, call.col_offset)
+        return self._source.assigned(self._source.function(place[0]), name, place)
 
-def _calls(call: ast.Call, function: str) -> bool:
+
+def _calls(call: ast.Call, function: str | None) -> bool:
     """Whether `call` may be one of `function`: not of `map` or of another method."""
-    if isinstance(call.func, ast.Attribute):
+    if function is not None and isinstance(call.func, ast.Attribute):
         return call.func.attr == function
     return not (isinstance(call.func, ast.Name) and hasattr(builtins, call.func.id))
-
-
-def data_name(expression: ast.expr | None) -> str | None:
-    """Return the name by which the user would call the data in `expression`.
-
-    Examples
-    --------
-    >>> import ast
-    >>> from nbtrack.autologging.callsite import data_name
-    >>> [data_name(ast.parse(text, mode="eval").body)
-    ...  for text in ("X_test", "data.X", "X[:100]", "scaler.transform(X)", "X.to_numpy()", "1")]
-    ['X_test', 'data.X', 'X', 'X', 'X', None]
-    """
-    match expression:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=value, attr=attribute):
-            owner = data_name(value)
-            plain = isinstance(value, ast.Name | ast.Attribute)
-            return f"{owner}.{attribute}" if owner and plain else owner
-        case ast.Subscript(value=value) | ast.Starred(value=value):
-            return data_name(value)
-        case ast.Call(args=[first, *_]):
-            return data_name(first)
-        case ast.Call(func=ast.Attribute(value=value)):
-            return data_name(value)
-    return None
 
 
 def _table(body: list[ast.stmt]) -> _Table:
     """Return, by what is assigned, the assignments in `body` in the order of the source."""
     table: _Table = {}
-    for statement in _statements(body):
+    for statement, loop in _statements(body, None):
         adds = isinstance(statement, ast.AugAssign)
         for target, value in _assignments(statement):
+            end = value.end_lineno or 0, value.end_col_offset or 0
             for node in ast.walk(target):
                 stored = isinstance(getattr(node, "ctx", None), ast.Store)
                 if stored and (text := target_text(node)):
-                    table.setdefault(text, []).append((statement.lineno, value, adds))
+                    table.setdefault(text, []).append(_Assigned(end, value, adds, loop))
+            if (container := _added_to(target)) is not None:
+                table.setdefault(container, []).append(_Assigned(end, value, True, loop))
     return table
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield the statements of `body` and of its blocks, in order, but not of its functions."""
+def _statements(
+    body: list[ast.stmt], loop: _Loop | None
+) -> Iterator[tuple[ast.stmt, _Loop | None]]:
+    """Yield the statements of `body` and of its blocks, in order, but not of its functions.
+
+    With each comes the outermost loop around it.
+    """
     for statement in body:
-        yield statement
+        yield statement, loop
         if isinstance(statement, (*_FUNCTIONS, ast.ClassDef)):
             continue
+        around = loop or (statement if isinstance(statement, _Loop) else None)
         for field in ("body", "orelse", "finalbody"):
-            yield from _statements(getattr(statement, field, []))
+            yield from _statements(getattr(statement, field, []), around)
         for part in (*getattr(statement, "handlers", []), *getattr(statement, "cases", [])):
-            yield from _statements(part.body)
+            yield from _statements(part.body, around)
+
+
+def _added_to(target: ast.expr) -> str | None:
+    """Return the variable that a part is put into: by a method, or as ``out[i:j]``.
+
+    A column, ``df['p']``, is one thing by itself.
+    """
+    match target:
+        case ast.Attribute(value=ast.Name(id=name), attr=method, ctx=ast.Load()):
+            return name if method in _ADDING else None
+        case ast.Subscript(value=ast.Name(id=name), slice=index):
+            return None if isinstance(index, ast.Constant) else name
+    return None
+
+
+def _method_call(value: ast.expr) -> str | None:
+    """Return the variable whose method is called in an expression, if there is one."""
+    for node in ast.walk(value):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name))):
+                return name
+    return None
+
+
+def _stored(loop: ast.AST) -> set[str]:
+    """Return the names that are assigned anywhere in a loop."""
+    names = (node for node in ast.walk(loop) if isinstance(node, ast.Name))
+    return {node.id for node in names if isinstance(node.ctx, ast.Store)}
 
 
 def _assignments(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -262,8 +324,17 @@ def _assignments(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
             for item in items:
                 if item.optional_vars is not None:
                     yield item.optional_vars, item.context_expr
-        case ast.Expr(value=ast.NamedExpr(target=target, value=value)):
+        case ast.Expr(value=expression):
+            yield from _expressed(expression)
+
+
+def _expressed(expression: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield what an expression that is a statement assigns, or puts into something."""
+    match expression:
+        case ast.NamedExpr(target=target, value=value):
             yield target, value
+        case ast.Call(func=ast.Attribute() as method, args=[*_, value]):
+            yield method, value
 
 
 def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from nbtrack.autologging.book import Book
-from nbtrack.autologging.callsite import CallSite, data_name, target_text
+from nbtrack.autologging.callsite import CallSite, target_text
 from nbtrack.autologging.integration import TrackedRun
+from nbtrack.autologging.naming import evaluate, is_data, name_of
+from nbtrack.autologging.seen import Seen, see
 
 T = TypeVar("T")
 
@@ -34,6 +36,7 @@ _PREDICTING = PREDICTING_METHODS | {
 _TRUTH = ("y_true", "labels_true")
 _MAX_DEPTH = 5
 _MAX_VIEWS = 8
+_MAX_PARTS = 100
 
 
 class IdentityMap(Generic[T]):
@@ -91,8 +94,8 @@ class Origin:
 
     book: Book
     dataset: str | None
-    data: weakref.ref[Any] | None = None
-    fitted: weakref.ref[Any] | None = None
+    data: Seen | None = None
+    fitted: Seen | None = None
     """What the model was fitted with; not of predictions that fitting itself has made."""
 
 
@@ -159,8 +162,8 @@ class Predictions:
         return self._of_source(rest, site, _MAX_DEPTH) or self._of_source(first, site, 0)
 
     def _of_value(self, value: object) -> Origin | None:
-        if isinstance(value, list | tuple) and len(value) <= _MAX_VIEWS:
-            return next(filter(None, map(self._predictions.get, value)), None)
+        if isinstance(value, list | tuple) and len(value) <= _MAX_PARTS:
+            return _agreed([o for part in value if (o := self._predictions.get(part))])
         for _ in range(_MAX_VIEWS):
             if (origin := self._predictions.get(value)) is not None:
                 return origin
@@ -177,10 +180,7 @@ class Predictions:
         for _ in range(depth + 1):
             origins = [o for e in level for o in self._in_expression(e, site)]
             if origins:
-                book = origins[0].book
-                same = all(origin.book is book for origin in origins)
-                named = [origin for origin in origins if origin.dataset] or origins
-                return named[0] if same else None
+                return _agreed(origins)
             names = {t for e in level for n in ast.walk(e) if (t := target_text(n))} - seen
             seen |= names
             level = [value for name in sorted(names) for value in site.assigned(name)]
@@ -196,25 +196,44 @@ class Predictions:
                 if fitted is not None:
                     data = next((k.value for k in keywords if k.arg == "X"), None)
                     given = args[0] if args else data
-                    value = None if given is None else weak(_evaluate(given, site))
-                    yield Origin(fitted.book, data_name(given), value, fitted.data)
+                    value = None if given is None else see(evaluate(given, site))
+                    yield Origin(fitted.book, name_of(site, given), value, fitted.data)
                 else:
-                    yield from self._in_parts(expression, site)
+                    yield from self._in_call(expression, site)
+            case ast.Call():
+                yield from self._in_call(expression, site)
             case ast.Attribute(value=owner, attr=attribute) if attribute in _PREDICTING and (
                 fitted := self._fitted(owner, site)
             ):
                 yield fitted
             case ast.Name() | ast.Attribute() | ast.Subscript():
-                value = _evaluate(expression, site)
+                value = evaluate(expression, site)
                 fitted = self._estimators.get(value)
                 if (origin := self._of_value(value)) is not None:
                     yield origin
                 elif fitted is not None and hasattr(type(value), "predict"):
-                    yield Origin(fitted.book, None)  # an argument of a function of the user's
+                    yield Origin(
+                        fitted.book, None, None, fitted.data
+                    )  # an argument of a function of the user's
                 elif value is None:
                     yield from self._in_parts(expression, site)
             case _:
                 yield from self._in_parts(expression, site)
+
+    def _in_call(self, call: ast.Call, site: CallSite) -> Iterator[Origin]:
+        """Yield what a call mentions; a function of the user's that is given a model and data.
+
+        That function predicts, most likely, what it is given.
+        """
+        given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        asks = any(self._fitted(e, site) for e in given)
+        data = next((e for e in given if asks and is_data(evaluate(e, site))), None)
+        for origin in self._in_parts(call, site):
+            if origin.dataset is None and origin.data is None and data is not None:
+                value = see(evaluate(data, site))
+                yield Origin(origin.book, name_of(site, data), value, origin.fitted)
+            else:
+                yield origin
 
     def _in_parts(self, node: ast.AST, site: CallSite) -> Iterator[Origin]:
         for part in ast.iter_child_nodes(node):
@@ -222,34 +241,14 @@ class Predictions:
             yield from inside(part, site)  # type: ignore[arg-type]  # an expression or not
 
     def _fitted(self, expression: ast.expr, site: CallSite) -> Origin | None:
-        return self._estimators.get(_evaluate(expression, site))
+        return self._estimators.get(evaluate(expression, site))
 
 
-def weak(value: object) -> weakref.ref[Any] | None:
-    """Return a weak reference, where there can be one."""
-    try:
-        return weakref.ref(value)
-    except TypeError:
+def _agreed(origins: list[Origin]) -> Origin | None:
+    """Return one of several origins, if they are all of one run; rather one with a name."""
+    if any(origin.book is not origins[0].book for origin in origins):
         return None
-
-
-def _evaluate(expression: ast.expr, site: CallSite) -> Any:
-    """Return the value of a name, attribute or item without running any code; None if unknown."""
-    match expression:
-        case ast.Name(id=name):
-            return site.value(name)
-        case ast.Constant(value=value):
-            return value
-        case ast.Attribute(value=owner, attr=attribute):
-            # Only what the instance itself holds: a property might do anything.
-            return getattr(_evaluate(owner, site), "__dict__", {}).get(attribute)
-        case ast.Subscript(value=owner, slice=index):
-            container, key = _evaluate(owner, site), _evaluate(index, site)
-            if type(container) is dict and type(key) in {str, int}:
-                return container.get(key)
-            if type(container) in {list, tuple} and type(key) is int:
-                return container[key] if -len(container) <= key < len(container) else None
-    return None
+    return next((origin for origin in origins if origin.dataset), next(iter(origins), None))
 
 
 def _below(value: object) -> object | None:

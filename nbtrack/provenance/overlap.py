@@ -1,8 +1,9 @@
 """Rows that two pieces of data have in common, found by hashes of rows.
 
-Nothing is changed or kept. A number is the same number whatever holds it (an array, a frame, a
-sparse matrix; float32 in both), so data that was converted in between is still known. Above a
-budget only evenly spread rows are looked at, and the count is a lower bound.
+Nothing is changed, and nothing kept but hashes where somebody wants these. A number is the same
+number whatever holds it (an array, a frame, a sparse matrix; float32 in both), so data that was
+converted in between is still known. Above a budget only evenly spread rows are looked at, and the
+count is a lower bound.
 """
 
 from __future__ import annotations
@@ -31,10 +32,32 @@ class Overlap:
         Rows that were looked at.
     sampled
         Whether rows of either data were left out: there may be more in common.
+    repeated
+        The share of the rows of the first data that stand in it more than once.
     """
 
     common: int
     rows: int
+    sampled: bool
+    repeated: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """What is known of the rows of data that may be gone.
+
+    Parameters
+    ----------
+    hashes
+        Of the rows that were looked at.
+    shape
+        Of the data: rows and columns.
+    sampled
+        Whether rows were left out.
+    """
+
+    hashes: Any
+    shape: tuple[int, int]
     sampled: bool
 
 
@@ -44,7 +67,8 @@ def overlap(train: Any, test: Any, *, budget: int = _BUDGET) -> Overlap | None:
     Parameters
     ----------
     train, test
-        numpy arrays, pandas or polars frames, scipy sparse matrices: of as many columns each.
+        numpy arrays, pandas or polars frames, scipy sparse matrices, lists of rows or texts: of as
+        many columns each; or what `rows_of` has told of them.
     budget
         How many values may be hashed, or rows with many of them compared.
 
@@ -59,28 +83,51 @@ def overlap(train: Any, test: Any, *, budget: int = _BUDGET) -> Overlap | None:
     >>> import numpy as np
     >>> rows = np.arange(12.0).reshape(6, 2)
     >>> overlap(rows[:4], rows[3:])
-    Overlap(common=1, rows=3, sampled=False)
+    Overlap(common=1, rows=3, sampled=False, repeated=0.0)
     """
-    train_shape, test_shape = _shape(train), _shape(test)
+    train_shape, test_shape = (x.shape if isinstance(x, Rows) else _shape(x) for x in (train, test))
     if train_shape is None or test_shape is None:
         return None
     (n_train, columns), (n_test, test_columns) = train_shape, test_shape
     if columns != test_columns or not (n_train and n_test and columns):
         return None
-    rows = budget // (columns + _ROW)
-    test_step = _step(n_test, rows // _TEST_SHARE)
-    train_step = _step(n_train, rows - n_test // test_step)
-    known, asked = row_hashes(train, train_step), row_hashes(test, test_step)
-    if known is None or asked is None:
+    allowed = budget // (columns + _ROW)
+    asked = _rows(test, test_shape, allowed // _TEST_SHARE)
+    known = None if asked is None else _rows(train, train_shape, allowed - len(asked.hashes))
+    if asked is None or known is None:
         return None
 
     import numpy as np
 
-    unique = np.unique(known)
-    if len(known) - len(unique) > _MAX_REPEATED * len(known):
+    unique = np.unique(known.hashes)
+    repeated = 1 - len(unique) / len(known.hashes)
+    if repeated > _MAX_REPEATED:
         return None
-    common = int(np.isin(asked, unique).sum())
-    return Overlap(common, len(asked), test_step > 1 or train_step > 1)
+    common = int(np.isin(asked.hashes, unique).sum())
+    return Overlap(common, len(asked.hashes), known.sampled or asked.sampled, repeated)
+
+
+def rows_of(data: Any, *, budget: int) -> Rows | None:
+    """Return hashes of the rows of data, for `overlap` when the data is gone; None for others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows_of(np.eye(3), budget=1000).shape
+    (3, 3)
+    """
+    shape = _shape(data)
+    if shape is None or not all(shape):
+        return None
+    return _rows(data, shape, budget // (shape[1] + _ROW))
+
+
+def _rows(data: Any, shape: tuple[int, int], allowed: int) -> Rows | None:
+    if isinstance(data, Rows):
+        return data
+    step = _step(shape[0], allowed)
+    hashes = row_hashes(data, step)
+    return None if hashes is None else Rows(hashes, shape, step > 1)
 
 
 def _step(rows: int, allowed: int) -> int:
@@ -90,9 +137,16 @@ def _step(rows: int, allowed: int) -> int:
 def _shape(data: Any) -> tuple[int, int] | None:
     kind = type(data).__module__.partition(".")[0]
     shape = getattr(data, "shape", None) if kind in _HASHES else None
-    if not isinstance(shape, tuple) or len(shape) != 2:  # noqa: PLR2004 - rows and columns
+    if isinstance(data, list | tuple) and data:
+        first = data[0]
+        shape = (len(data),) if isinstance(first, str) else (len(data), _length(first))
+    if not isinstance(shape, tuple) or len(shape) not in {1, 2}:
         return None
-    return int(shape[0]), int(shape[1])
+    return int(shape[0]), int(shape[1]) if len(shape) == 2 else 1  # noqa: PLR2004 - and columns
+
+
+def _length(row: Any) -> int:
+    return len(row) if isinstance(row, list | tuple) else 0
 
 
 def row_hashes(data: Any, step: int = 1) -> Any | None:
@@ -111,7 +165,32 @@ def row_hashes(data: Any, step: int = 1) -> Any | None:
 
 
 def _numpy(data: Any, step: int) -> Any | None:
-    return _dense(data[::step]) if data.dtype.kind in "biuf" else None
+    rows = data[::step]
+    if data.ndim == 1 or data.dtype.kind not in "biuf":
+        return _texts(rows.tolist()) if data.ndim == 1 else None
+    return _dense(rows)
+
+
+def _list(data: Any, step: int) -> Any | None:
+    import numpy as np
+
+    if isinstance(data[0], str):
+        return _texts(list(data[::step]))
+    try:
+        rows = np.asarray(data[::step])
+    except ValueError:  # rows of several lengths
+        return None
+    return _numpy(rows, 1) if rows.ndim == 2 else None  # noqa: PLR2004 - rows and columns
+
+
+def _texts(values: list[Any]) -> Any | None:
+    """Return the hashes of texts; None of anything else: a column of numbers is no data."""
+    import numpy as np
+
+    if not values or not all(isinstance(value, str) for value in values):
+        return None
+    hashes = np.fromiter(map(hash, values), np.int64, len(values))
+    return _mixed(hashes.view(np.uint64))
 
 
 def _dense(rows: Any) -> Any:
@@ -122,7 +201,7 @@ def _dense(rows: Any) -> Any:
 
 def _pandas(data: Any, step: int) -> Any | None:
     if not hasattr(data, "columns"):
-        return None
+        return _texts(data.iloc[::step].tolist()) if data.ndim == 1 else None
     rows, kinds = data.iloc[::step], set(data.dtypes)
     if len(kinds) == 1 and (kind := kinds.pop()).kind in "biuf" and _is_plain(kind):
         return _dense(rows.to_numpy())
@@ -143,6 +222,8 @@ def _pandas_column(column: Any) -> Any | None:
 
 
 def _polars(data: Any, step: int) -> Any | None:
+    if type(data).__name__ == "Series":
+        return _texts(data.gather_every(step).to_list())
     if type(data).__name__ != "DataFrame":
         return None
     return _by_column(data.gather_every(step).get_columns(), _polars_column)
@@ -228,4 +309,10 @@ def _mixed(bits: Any) -> Any:
     return bits
 
 
-_HASHES = {"numpy": _numpy, "pandas": _pandas, "polars": _polars, "scipy": _sparse}
+_HASHES = {
+    "builtins": _list,
+    "numpy": _numpy,
+    "pandas": _pandas,
+    "polars": _polars,
+    "scipy": _sparse,
+}

@@ -50,3 +50,19 @@ def test_numbers_and_steps():
         "f-3_X": [0],
         "f_unknown_dataset": [0],
     }
+
+
+def test_data_of_the_same_name():
+    """Another thing of a name has a number, unless the one before is gone, or was of earlier."""
+    book, parts = Book(FakeRun("0" * 32, "x")), [Equal(), Equal(), Equal()]
+    a, b, c = parts
+    assert [book.dataset("X", data) for data in (a, b, a, None, c)] == ["X", "X-2", "X", "X", "X-3"]
+    assert book.dataset("Z", c) == "Z"
+    del parts[0], a
+    new = Equal()
+    assert book.dataset("X", new) == "X"
+    book.clock = 1  # the next batch of a training
+    newer = [Equal(), Equal()]
+    assert [book.dataset("X", data) for data in newer] == ["X", "X-2"]
+    many = [Equal() for _ in range(20)]
+    assert len({book.dataset("Y", data) for data in many}) == 10

@@ -192,3 +192,22 @@ def test_frames_out_of_transformers(tracker):
     names = tracker.runs[0].plots["coefficients"]["columns"]["feature"]
     assert set(names) == set(FRAME.columns)
     assert "training_score" in tracker.runs[0].metrics
+
+
+def test_what_other_kinds_tell(tracker):
+    from sklearn.decomposition import PCA
+    from sklearn.feature_selection import RFECV
+    from sklearn.linear_model import Ridge
+    from sklearn.preprocessing import LabelEncoder
+
+    data = np.random.default_rng(0).normal(size=(40, 4))
+    PCA(3).fit(data)
+    selection = RFECV(Ridge(), cv=2).fit(data, data[:, 0])
+    LabelEncoder().fit(y=data[:, 0].astype(int))
+    pca, rfecv, encoder = tracker.runs
+    assert [step for step, _ in pca.metrics["explained_variance_ratio"]] == [0, 1, 2]
+    assert rfecv.last("n_features") == selection.n_features_
+    columns = rfecv.plots["n_features"]["columns"]
+    assert columns["n_features"] == [1, 2, 3, 4]
+    assert columns["mean_test_score"] == selection.cv_results_["mean_test_score"].tolist()
+    assert [context for _, context, _ in encoder.inputs] == ["train"]

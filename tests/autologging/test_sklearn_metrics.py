@@ -91,14 +91,14 @@ SNIPPETS = {
             "def evaluate(m, data, target):\n    hat = m.predict(data) + 0\n"
             "    return accuracy_score(target, hat)\n---\nevaluate(model, X_test, y_test)"
         ),
-        ["accuracy_score_data"],
+        ["accuracy_score_X_test"],
     ),
     "a function that predicts": (
         (
             "def hard(m, data):\n    return (m.predict_proba(data)[:, 1] > .5) + 0\n---\n"
             "accuracy_score(y_test, hard(model, X_test))"
         ),
-        ["accuracy_score_unknown_dataset"],
+        ["accuracy_score_X_test"],
     ),
     "a comprehension": (
         "scores = [f(y_test, model.predict(X_test)) for f in (accuracy_score, f1_score)]",
@@ -183,6 +183,39 @@ SNIPPETS = {
         "import copy\nold = copy.deepcopy(model)\naccuracy_score(y_test, old.predict(X_test))",
         ["accuracy_score_unknown_dataset"],
     ),
+    "rounded on the same line": (
+        "p = model.predict_proba(X_test)[:, 1]; q = np.round(p); precision_score(y_test, q)",
+        ["precision_score_X_test"],
+    ),
+    "parts put together": (
+        """
+parts, labels, whole, slow = [], [], np.zeros(len(X_test)), []
+for i in range(0, len(X_test), 10):
+    parts.append(model.predict(X_test[i : i + 10]))
+    labels.extend(model.predict(X_test[i : i + 10]))
+    whole[i : i + 10] = model.predict(X_test[i : i + 10])
+for i in range(3):
+    slow.append(model.predict(X_test[i : i + 1])[0])
+accuracy_score(y_test, np.concatenate(parts))
+f1_score(y_test, labels)
+recall_score(y_test, whole)
+jaccard_score(y_test[:3], slow)
+""",
+        [f"{name}_X_test" for name in ("accuracy_score", "f1_score", "jaccard_score")]
+        + ["recall_score_X_test"],
+    ),
+    "lists": (
+        "zero_one_loss(y_test.tolist(), [int(v) for v in model.predict(X_test)])",
+        ["zero_one_loss_X_test"],
+    ),
+    "several numbers": (
+        (
+            "p, r, f, _ = precision_recall_fscore_support(y_test, model.predict(X_test), "
+            "average='macro')\n"
+            "precision_recall_fscore_support(y_test, model.predict(X_test))"
+        ),
+        [f"{name}_X_test" for name in ("f1_score", "precision_score", "recall_score")],
+    ),
     # --- nothing is known of these, or they are no single number
     "no prediction": ("accuracy_score(y_test, y_test)", []),
     "a prediction by hand": ("accuracy_score(y_test, np.ones(len(y_test)))", []),
@@ -200,11 +233,23 @@ SNIPPETS = {
         ),
         [],
     ),
+    "models of a loop": (
+        """
+other = DecisionTreeClassifier(max_depth=1).fit(X_train, y_train)
+both, parts = np.zeros(len(X_test)), []
+for m in (model, other):
+    both[m.predict(X_test) > 0] += m.predict(X_test)[m.predict(X_test) > 0]
+    parts.append(m.predict(X_test))
+accuracy_score(y_test, both > 1)
+accuracy_score(y_test, np.mean(parts, axis=0) > 0.5)
+""",
+        [],
+    ),
     "no number": ("confusion_matrix(y_test, model.predict(X_test)).sum()", []),
     "scores of scikit-learn's own": (
         (
             "from sklearn.inspection import permutation_importance\n"
-            "permutation_importance(model, X_test, y_test, n_repeats=1)\n"
+            "permutation_importance(model, X_test, y_test, n_repeats=1, scoring='f1')\n"
             "classification_report(y_test, model.predict(X_test))"
         ),
         [],

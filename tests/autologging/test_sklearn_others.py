@@ -9,12 +9,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from nbtrack.tracking import later
 
+NAME = "mlflow.runName"
 X, y = make_classification(200, weights=[0.8], random_state=0)
 
 
@@ -52,8 +53,8 @@ def test_imbalanced_learn(tracker):
     BalancedRandomForestClassifier(10, random_state=0).fit(X, y)
     RandomUnderSampler(random_state=0).fit_resample(X, y)
     later.wait()
-    first, second, *_ = tracker.runs
-    assert [run.name for run in tracker.runs][:2] == ["Pipeline", "BalancedRandomForestClassifier"]
+    first, second = tracker.runs
+    assert [run.name for run in tracker.runs] == ["Pipeline", "BalancedRandomForestClassifier"]
     assert first.params["smote__k_neighbors"] == "5"
     assert first.params["logisticregression__C"] == "0.5"
     assert {"f1_score_X", "training_score"} <= set(first.metrics)
@@ -61,6 +62,33 @@ def test_imbalanced_learn(tracker):
     assert "feature_importance" in second.plots
     assert all(run.status == "FINISHED" for run in tracker.runs)
     assert (pickle.loads(first.models[0][2]).predict(X) == pipe.predict(X)).all()
+
+
+def test_samplers_and_metrics_of_imbalanced_learn(tracker):
+    """What a sampler fits inside is no run; its metrics land where those of sklearn do."""
+    pytest.importorskip("imblearn")
+    from imblearn.metrics import classification_report_imbalanced, geometric_mean_score
+    from imblearn.over_sampling import SMOTE
+    from imblearn.pipeline import make_pipeline as make_resampled
+    from imblearn.under_sampling import ClusterCentroids
+
+    features, labels = SMOTE(random_state=0).fit_resample(X, y)
+    ClusterCentroids(random_state=0).fit_resample(X, y)
+    assert tracker.runs == []
+    model = LogisticRegression().fit(features, labels)
+    mean = geometric_mean_score(y, model.predict(X))
+    classification_report_imbalanced(y, model.predict(X))
+    (run,) = tracker.runs
+    assert run.last("geometric_mean_score_X") == mean
+    assert [key for key in run.metrics if key.endswith("_X")] == ["geometric_mean_score_X"]
+    pipe = make_resampled(SMOTE(random_state=0), LogisticRegression())
+    grid = {"smote__k_neighbors": [3, 5], "logisticregression__C": [1.0]}
+    GridSearchCV(pipe, grid, cv=2).fit(X, y)
+    _, parent, *children = tracker.runs
+    assert {run.tags[NAME] for run in children} == {"k_neighbors=3", "k_neighbors=5"}
+    assert all(run.parent is parent for run in children)
+    cross_val_score(pipe, X, y, cv=2)
+    assert tracker.runs[-1].name == "cross_val_score: Pipeline"
 
 
 @pytest.mark.skipif(

@@ -22,7 +22,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from nbtrack.autologging import options
 from nbtrack.autologging.options import Options
+from nbtrack.autologging.sklearn.labels import labels
 
+NAME = "mlflow.runName"
 X, y = load_iris(return_X_y=True)
 
 
@@ -90,6 +92,51 @@ def test_other_searches(tracker):
     assert {run.last("n_resources") for run in children(tracker) if run.parent is halving}
 
 
+def test_candidates_are_called_by_what_differs(tracker):
+    pipe = Pipeline([("scale", StandardScaler()), ("svc", LogisticRegression(max_iter=500))])
+    grid = {"svc__C": [0.1, 1 / 3], "svc__max_iter": [500], "scale__with_mean": [True, False]}
+    GridSearchCV(pipe, grid, cv=2).fit(X, y)
+    names = {run.tags[NAME] for run in children(tracker)}
+    assert names == {f"with_mean={m}, C={c}" for m in (True, False) for c in ("0.1", "0.3333")}
+
+
+def test_rounds_of_a_search_that_halves(tracker, chosen):
+    chosen(max_tuning_runs=None)
+    search = HalvingGridSearchCV(
+        DecisionTreeClassifier(random_state=0), {"max_depth": [1, 2, 3, 4]}, cv=2, factor=2
+    ).fit(X, y)
+    runs = children(tracker)
+    depth, last = search.best_params_["max_depth"], search.cv_results_["iter"].max()
+    assert runs[0].tags[NAME] == f"max_depth={depth}, iter={last}"
+    assert "nbtrack.best" in runs[0].tags
+    assert len({run.tags[NAME] for run in runs}) == len(runs)
+
+
+@pytest.mark.parametrize(
+    ("params", "names"),
+    [
+        ([{"a__C": 1, "b__C": 2}, {"a__C": 2, "b__C": 1}], ["a__C=1, b__C=2", "a__C=2, b__C=1"]),
+        ([{"a": 1}], ["a=1"]),
+        ([{}], ["candidate 0"]),
+        ([{"a": 1}, {"a": 1}], ["a=1", "a=1 (1)"]),
+        ([{"C": 1}, {"kernel": "rbf"}], ["C=1", "kernel=rbf"]),
+        ([{"f": np.mean}, {"f": None}], ["f=mean", "f=None"]),
+        ([{"m": Ridge(2)}, {"m": DummyClassifier()}], ["m=Ridge", "m=DummyClassifier"]),
+        ([{"s": "x" * 50}, {"s": "a\nb"}], [f"s={'x' * 29}…", "s=a b"]),
+        ([{"l": (100,)}, {"l": (50, 50)}], ["l=(100,)", "l=(50, 50)"]),
+        ([{"a": np.float64(0.1)}, {"a": np.float64(1e-12)}], ["a=0.1", "a=1e-12"]),
+    ],
+)
+def test_names_of_candidates(params, names):
+    assert list(labels({"params": params}, range(len(params)))) == names
+
+
+def test_long_names_are_cut():
+    params = [{f"key_{i}": j for i in range(40)} for j in (1, 2)]
+    first, second = labels({"params": params}, [0, 1])
+    assert len(first) == len(second) == 120
+
+
 def test_several_scores_without_refit(tracker):
     GridSearchCV(
         LogisticRegression(max_iter=500),
@@ -121,6 +168,13 @@ def test_steps_that_are_exchanged(tracker):
         assert ("fit__max_depth" in run.params, "fit__C" in run.params) == (is_tree, not is_tree)
 
 
+def test_a_search_as_the_last_step(tracker):
+    search = GridSearchCV(Ridge(), {"alpha": [1, 2]}, cv=2)
+    pipe = Pipeline([("scale", StandardScaler()), ("search", search)]).fit(X, y)
+    assert tracker.runs[0].last("best_cv_score") == pipe[-1].best_score_
+    assert {run.tags[NAME] for run in children(tracker)} == {"alpha=1", "alpha=2"}
+
+
 def test_others_have_results_that_are_no_candidates(tracker):
     RFECV(Ridge(), cv=2).fit(X, y)
     (run,) = tracker.runs
@@ -140,7 +194,7 @@ def test_a_failing_store_does_not_reach_the_user():
     from nbtrack import autologging
     from nbtrack.testing.fakes import FakeTracker
 
-    for verb in ("log_plot", "log_history", "log_metrics", "set_tags", "log_params", "begin_run"):
+    for verb in ("log_plot", "log_history", "log_metrics", "log_params", "begin_run"):
         broken = FakeTracker(failing=[verb])
         autologging.enable(broken)
         try:

@@ -19,6 +19,8 @@ SAMPLE = (
     "sklearn.tests.test_metadata_routing",
     "sklearn.svm.tests.test_bounds",
     "sklearn.model_selection.tests.test_successive_halving",
+    "sklearn.metrics.tests.test_score_objects",
+    "sklearn.metrics._plot.tests.test_confusion_matrix_display",
 )
 
 

@@ -104,11 +104,12 @@ def test_step(name: str, workdir: Path, capsys: pytest.CaptureFixture[str]) -> N
         )
 
 
-def test_listeners_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_listeners_alone(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     w = torch.ones(3, requires_grad=True)
     optimizer = torch.optim.SGD([w], lr=0.1)
     space = {"w": w, "optimizer": optimizer, "__name__": "__main__"}
     loop = "for i in range(3):\n    loss = w.sum()\n    loss.backward()\n    optimizer.step()\n"
+    nbtrack.set_tracking_uri(workdir / "nbtrack.db")
     autologging.enable(FluentTracker(), "torch")
     step = sys.modules["torch.optim.optimizer"]._global_optimizer_post_hooks
     hook = list(step.values())[-1]
@@ -122,5 +123,6 @@ def test_listeners_alone(capsys: pytest.CaptureFixture[str]) -> None:
         spent = (time.thread_time() - begin) * 10
     finally:
         autologging.disable()
+        nbtrack.set_tracking_uri("")
     with capsys.disabled():
         print(f"\na step's listener alone, with its points stored: {spent:.2f} us")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from scipy.sparse import coo_array, csc_array, csr_array, csr_matrix
 
-from nbtrack.provenance.overlap import Overlap, overlap, row_hashes
+from nbtrack.provenance.overlap import Overlap, overlap, row_hashes, rows_of
 
 KINDS = [
     np.asfortranarray,
@@ -26,6 +26,8 @@ KINDS = [
     csc_array,
     coo_array,
     csr_matrix,
+    lambda a: a.tolist(),
+    lambda a: [tuple(row) for row in a],
 ]
 
 
@@ -63,6 +65,27 @@ def test_texts_and_missing_values() -> None:
     assert overlap(frame.assign(n=[[1], [2], [3], [4]]), frame) is None
 
 
+def test_columns_of_texts() -> None:
+    texts = ["a", "b", "c", "d"]
+    for kind in (list, pd.Series, pl.Series, np.array, lambda t: np.array(t, object)):
+        assert overlap(texts[:3], kind(texts[2:])) == Overlap(1, 2, sampled=False)
+    assert overlap(texts, ["a", None]) is None
+    assert overlap(texts, pd.Series([1.0, 2.0])) is None
+
+
+def test_rows_whose_data_is_gone() -> None:
+    rows = np.random.default_rng(0).normal(size=(50, 4))
+    known = rows_of(rows[:40], budget=10_000)
+    assert known is not None
+    assert (known.shape, known.sampled) == ((40, 4), False)
+    assert overlap(known, rows[30:]) == overlap(rows[:40], rows_of(rows[30:], budget=10_000))
+    assert overlap(known, rows_of(rows[30:, :3], budget=10_000)) is None
+    few = rows_of(rows, budget=290)
+    assert few is not None
+    assert (len(few.hashes), few.sampled) == (10, True)
+    assert rows_of(object(), budget=10) is None
+
+
 def test_columns_and_places_count() -> None:
     rows = np.array([[1.0, 2.0], [3.0, 4.0]])
     assert overlap(rows, rows[:, ::-1]) == Overlap(0, 2, sampled=False)
@@ -70,7 +93,20 @@ def test_columns_and_places_count() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [None, [[1.0]], "text", np.zeros(3), np.zeros((0, 2)), np.array([["a"]]), object()]
+    "data",
+    [
+        None,
+        [],
+        [1.0],
+        [[1.0], [1.0, 2.0]],
+        [["a"]],
+        [[]],
+        "text",
+        np.zeros(3),
+        np.zeros((0, 2)),
+        np.array([["a"]]),
+        object(),
+    ],
 )
 def test_what_has_no_rows(data: Any) -> None:
     assert overlap(data, np.ones((2, 1))) is None

@@ -15,7 +15,7 @@ from nbtrack.autologging.integration import current_tracker
 from nbtrack.autologging.patching import Patches, Wrap
 from nbtrack.autologging.predictions import PREDICTING_METHODS
 from nbtrack.autologging.recording import attempt
-from nbtrack.autologging.sklearn import evaluation, fits, selection, streams
+from nbtrack.autologging.sklearn import evaluation, fits, indirect, selection, streams
 from nbtrack.autologging.sklearn.adoption import adopt
 from nbtrack.autologging.sklearn.calls import predictions
 from nbtrack.provenance import cells
@@ -31,17 +31,30 @@ def forget() -> None:
 
 
 def install(module: ModuleType, patches: Patches) -> None:
-    """Patch one of ``sklearn.base``, ``sklearn.metrics`` and ``sklearn.model_selection``."""
+    """Patch one of the modules that the table of integrations names."""
     if module.__name__ == "sklearn.base":
         _install_methods(module, patches)
         if streams.end_of_cell not in cells.on_end:
             cells.on_end.append(streams.end_of_cell)
-    elif module.__name__ == "sklearn.metrics":
-        for function in list(vars(module).values()):
-            patches.cell(function, "func", evaluation.wrap_metric)
+    elif module.__name__ in {"sklearn.metrics", "imblearn.metrics"}:
+        for name in module.__all__:
+            patches.cell(_validated(getattr(module, name)), "func", evaluation.wrap_metric)
+        indirect.install(module, patches)
+    elif module.__name__ == "sklearn.calibration":
+        patches.cell(module.calibration_curve, "func", evaluation.wrap_metric)
+        indirect.install(module, patches)
+    elif module.__name__ == "sklearn.inspection":
+        indirect.install(module, patches)
     else:
         for name in selection.FUNCTIONS:
             patches.cell(getattr(module, name, None), "func", selection.wrap)
+
+
+def _validated(function: object) -> object:
+    """Return the function that validates the parameters; there may be others around it."""
+    while "func" not in getattr(getattr(function, "__code__", None), "co_freevars", ("func",)):
+        function = getattr(function, "__wrapped__", None)
+    return function
 
 
 def _install_methods(base: ModuleType, patches: Patches) -> None:

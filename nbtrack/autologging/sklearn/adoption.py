@@ -11,16 +11,18 @@ from nbtrack.autologging.sklearn import search
 from nbtrack.autologging.sklearn.calls import LIBRARY, estimator_tags, predictions
 from nbtrack.autologging.sklearn.fits import log_learned, remember
 from nbtrack.autologging.sklearn.params import chosen
-from nbtrack.errors import InvalidParameterError
+from nbtrack.errors import InvalidParameterError, StoreError
 
 
 def adopt(model: Any, tracker: Tracker, tags: dict[str, str]) -> TrackedRun | None:
-    """Make a run of a fitted estimator; None for what is no estimator, or if there can be no run.
+    """Make a run of a fitted estimator; None for what is no estimator.
 
     Raises
     ------
     InvalidParameterError
         It is not fitted.
+    StoreError
+        No run could be begun.
     """
     if isinstance(model, type) or not (hasattr(model, "fit") and hasattr(model, "get_params")):
         return None
@@ -36,8 +38,9 @@ def adopt(model: Any, tracker: Tracker, tags: dict[str, str]) -> TrackedRun | No
         ) from None
     recording = Recording(tracker, LIBRARY)
     recording.begin(type(model).__name__, estimator_tags(model) | tags)
-    if recording.run is not None:
-        recording.finish(lambda run: _write(recording, run, model))
+    if recording.run is None:
+        raise StoreError("No run could be begun: see the warning.")
+    recording.finish(lambda run: _write(recording, run, model))
     return recording.run
 
 
@@ -50,7 +53,7 @@ def _write(recording: Recording, run: TrackedRun, model: Any) -> None:
     else:  # another fit may have logged there
         recording.attempt("log the parameters", run.log_params, chapter.params(params))
     log_learned(recording, chapter, model, {})
-    if search.is_search(model):
-        recording.attempt("log the results of the search", search.log, model, recording, chapter)
+    if (found := search.within(model)) is not None:
+        recording.attempt("log the results of the search", search.log, found, recording, chapter)
     recording.attempt("remember the model", remember, model, Origin(book, None))
     recording.log_model(model, "sklearn")

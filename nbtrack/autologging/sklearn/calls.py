@@ -14,8 +14,10 @@ from typing import Any
 from nbtrack.autologging.book import Book, Chapter
 from nbtrack.autologging.callsite import CallSite
 from nbtrack.autologging.integration import TrackedRun, Tracker
-from nbtrack.autologging.predictions import Origin, Predictions, weak
+from nbtrack.autologging.naming import argument_name
+from nbtrack.autologging.predictions import Origin, Predictions
 from nbtrack.autologging.recording import Recording
+from nbtrack.autologging.seen import see
 from nbtrack.autologging.sklearn.params import chosen
 
 LIBRARY = "sklearn"
@@ -33,8 +35,11 @@ def positional(function: FunctionType) -> tuple[str, ...]:
 
 
 def is_from_library(frame: FrameType) -> bool:
-    """Whether `frame` is scikit-learn's own code, whose fits and metrics are not the user's."""
-    return str(frame.f_globals.get("__name__")).startswith("sklearn.")
+    """Whether `frame` is the library's own code, whose fits and metrics are not the user's.
+
+    imbalanced-learn is made like scikit-learn, and of it: its samplers fit neighbours and clusters.
+    """
+    return str(frame.f_globals.get("__name__")).startswith(("sklearn.", "imblearn."))
 
 
 def is_scalar(value: object) -> bool:
@@ -130,24 +135,28 @@ class Call(ABC):
     def _log_inputs(self, book: Book) -> None:
         """Log the data, and note the user's name for the features."""
         site = CallSite(self.frame, self.function)
-        features, dataset = None, None
+        features, dataset, lasting = None, None, True
         for parameter, context in self.inputs():
             places = self.parameters
             place = places.index(parameter) if parameter in places else None
-            name, value = site.name(place, parameter), self.data[parameter]
+            value = self.data[parameter]
+            name = argument_name(site, value, place, parameter)
             if context == "train":
                 features, dataset = value, name
+                lasting = site.is_lasting(place, parameter)
             # Describing an iterator could use it up.
             if value is not None and not hasattr(value, "__next__"):
                 self.recording.log_input(value, name or parameter, context)
-        self.origin = Origin(book, dataset, weak(features))
+        options = self.recording.options
+        keep = options.log_post_training_metrics and not options.silent
+        self.origin = Origin(book, dataset, see(features, lasting=lasting, keep=keep))
 
     def inputs(self) -> Iterator[tuple[str, str]]:
         """Yield the parameters that carry data, with their parts."""
         features = "X" if "X" in self.data else next(iter(self.data), None)
         if features is not None:
             yield features, "train"
-        for parameter in self.data.keys() & {"y", "Y"}:
+        for parameter in self.data.keys() & {"y", "Y"} - {features}:  # encoders have only a target
             yield parameter, "target"
 
 

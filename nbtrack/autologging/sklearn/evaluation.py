@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from threading import get_ident
 from types import FrameType, FunctionType
 from typing import Any
 
 from nbtrack.autologging import leakage, scope, tally
 from nbtrack.autologging.callsite import CallSite
 from nbtrack.autologging.integration import Tracker, current_tracker
+from nbtrack.autologging.naming import argument_name
 from nbtrack.autologging.options import options
-from nbtrack.autologging.predictions import Origin, weak
+from nbtrack.autologging.predictions import Origin
 from nbtrack.autologging.recording import attempt
+from nbtrack.autologging.seen import see
 from nbtrack.autologging.sklearn import pictures
 from nbtrack.autologging.sklearn.calls import (
     LIBRARY,
@@ -20,7 +24,21 @@ from nbtrack.autologging.sklearn.calls import (
     is_scalar,
     predictions,
 )
-from nbtrack.autologging.sklearn.selection import CALLER
+
+listeners: dict[tuple[int, int], list[Any]] = {}
+"""By thread and id, the estimators whose predictions somebody wants to have, whoever asks."""
+# Modules whose functions stand between a function that is wrapped in its closure and its caller.
+_VALIDATING = frozenset({"sklearn.utils._param_validation", "sklearn.utils.validation"})
+# The names of the numbers that some functions return together.
+_PARTS = {
+    "class_likelihood_ratios": ("positive_likelihood_ratio", "negative_likelihood_ratio"),
+    "homogeneity_completeness_v_measure": (
+        "homogeneity_score",
+        "completeness_score",
+        "v_measure_score",
+    ),
+    "precision_recall_fscore_support": ("precision_score", "recall_score", "fbeta_score"),
+}
 
 
 def wrap_predict(name: str, function: FunctionType) -> Callable[..., Any]:
@@ -28,8 +46,12 @@ def wrap_predict(name: str, function: FunctionType) -> Callable[..., Any]:
 
     def predict(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
+        if listeners and (answers := listeners.get((get_ident(), id(self)))) is not None:
+            result = function(self, *args, **kwargs)
+            answers.append(result)
+            return result
         tracker, frame = current_tracker(LIBRARY), sys._getframe(1)
-        origin = _origin(tracker, self, frame)
+        origin = origin_of(tracker, self, frame)
         if tracker is None or origin is None:
             return function(self, *args, **kwargs)
         result = scope.absorb(function, (self, *args), kwargs)
@@ -41,7 +63,7 @@ def wrap_predict(name: str, function: FunctionType) -> Callable[..., Any]:
     return predict
 
 
-def _origin(tracker: Tracker | None, estimator: object, frame: FrameType) -> Origin | None:
+def origin_of(tracker: Tracker | None, estimator: object, frame: FrameType) -> Origin | None:
     """Return the origin of what `estimator` is asked for in an outermost call of the user's."""
     if tracker is None or not scope.is_idle():
         return None
@@ -50,8 +72,17 @@ def _origin(tracker: Tracker | None, estimator: object, frame: FrameType) -> Ori
 
 
 def _remember(result: object, origin: Origin, data: object, frame: FrameType, method: str) -> None:
-    name = CallSite(frame, method).name(0, "X")
-    predictions.add(result, Origin(origin.book, name, weak(data), origin.data), data)
+    site = CallSite(frame, method)
+    predictions.add(result, _of_data(origin, site, 0, data), data)
+
+
+def _of_data(origin: Origin, site: CallSite, place: int, data: object) -> Origin:
+    """Return the origin of what a model says of `data`, the argument of a call by its place."""
+    name, fitted, chosen = argument_name(site, data, place, "X"), origin.data, options(LIBRARY)
+    compares = chosen.log_post_training_metrics and not chosen.silent and fitted is not None
+    keep = compares and leakage.is_new(origin.book.run, fitted, name)
+    seen = see(data, lasting=site.is_lasting(place, "X"), keep=keep)
+    return Origin(origin.book, name, seen, fitted)
 
 
 def wrap_score(function: FunctionType) -> Callable[..., Any]:
@@ -60,7 +91,7 @@ def wrap_score(function: FunctionType) -> Callable[..., Any]:
     def score(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         tracker, frame = current_tracker(LIBRARY), sys._getframe(1)
-        origin = _origin(tracker, self, frame)
+        origin = origin_of(tracker, self, frame)
         if tracker is None or origin is None:
             return function(self, *args, **kwargs)
         result = scope.absorb(function, (self, *args), kwargs)
@@ -75,11 +106,26 @@ def wrap_score(function: FunctionType) -> Callable[..., Any]:
 
 def _log_score(name: str, result: Any, origin: Origin, data: object, frame: FrameType) -> None:
     site = CallSite(frame, "score")
-    asked = Origin(origin.book, site.name(0, "X"), weak(data), origin.data)
-    _log(name, result, asked, site)
+    log(name, result, asked(origin, site, 0, data), site)
 
 
-def _log(name: str, result: Any, origin: Origin, site: CallSite) -> None:
+def asked(origin: Origin, site: CallSite, place: int, data: object) -> Origin:
+    """Return the origin of what was computed of `data`, which is called like no other."""
+    return told_apart(_of_data(origin, site, place, data))
+
+
+def told_apart(origin: Origin) -> Origin:
+    """Return an origin whose data is called like no other of its run."""
+    name = origin.dataset
+    if name is None:
+        return origin
+    return replace(
+        origin, dataset=origin.book.dataset(name, origin.data.value if origin.data else None)
+    )
+
+
+def log(name: str, result: Any, origin: Origin, site: CallSite) -> None:
+    """Log a metric of a prediction, and tell if it was of data that had been fitted."""
     key = origin.book.log(name, origin.dataset, site.text, float(result))
     tally.logged(LIBRARY, "metrics after a fit")
     if not options(LIBRARY).silent:
@@ -89,7 +135,7 @@ def _log(name: str, result: Any, origin: Origin, site: CallSite) -> None:
 def wrap_metric(function: FunctionType) -> Callable[..., Any]:
     """Return a function of ``sklearn.metrics`` whose results become metrics and pictures."""
     name = function.__name__
-    drawn = name in pictures.KINDS
+    drawn, parts = name in pictures.KINDS, name in _PARTS
 
     def metric(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
@@ -97,9 +143,9 @@ def wrap_metric(function: FunctionType) -> Callable[..., Any]:
         if tracker is None:
             return function(*args, **kwargs)
         result = scope.absorb(function, args, kwargs)  # some fit an encoder of their own
-        frame = sys._getframe(CALLER)
+        frame = caller(sys._getframe(1))
         if (
-            (drawn or is_scalar(result))
+            (drawn or parts or is_scalar(result))
             and not is_from_library(frame)
             and options(LIBRARY).log_post_training_metrics
         ):
@@ -108,6 +154,24 @@ def wrap_metric(function: FunctionType) -> Callable[..., Any]:
         return result
 
     return metric
+
+
+def caller(frame: FrameType) -> FrameType:
+    """Return the frame that has called the function of the library whose caller is `frame`."""
+    while frame.f_back is not None and frame.f_globals.get("__name__") in _VALIDATING:
+        frame = frame.f_back
+    return frame
+
+
+def _numbers(name: str, result: Any, kwargs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the numbers that a metric function has returned."""
+    if isinstance(result, tuple):
+        for part, value in zip(_PARTS.get(name, ()), result, strict=False):
+            if is_scalar(value):
+                is_f1 = part == "fbeta_score" and kwargs.get("beta", 1.0) == 1.0
+                yield "f1_score" if is_f1 else part, value
+    elif is_scalar(result):
+        yield name, result
 
 
 def _log_metric(
@@ -122,7 +186,10 @@ def _log_metric(
     if origin is None:
         tally.skipped(LIBRARY, "metric of no known prediction")
         return
-    if is_scalar(result):
-        _log(name, result, origin, site)
+    origin = told_apart(origin)
+    for part, value in _numbers(name, result, kwargs):
+        log(part, value, origin, site)
     if name in pictures.KINDS:
         pictures.log(origin, name, args, kwargs)
+    if isinstance(result, Mapping):
+        pictures.report(origin, result)

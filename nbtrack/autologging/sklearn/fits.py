@@ -157,9 +157,9 @@ class Fit(WholeCall):
             metrics |= scores
         if chapter is not None:
             log_learned(recording, chapter, estimator, metrics)
-            if search.is_search(estimator):
+            if (found := search.within(estimator)) is not None:
                 what = "log the results of the search"
-                recording.attempt(what, search.log, estimator, recording, chapter)
+                recording.attempt(what, search.log, found, recording, chapter)
         recording.log_model(estimator, "sklearn")
 
     def _let_go(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbtrack.autologging.sklearn.calls import TABLE, is_scalar, state, steps_of
@@ -21,6 +21,7 @@ _CURVES = (
     "oob_scores_",
     "estimator_errors_",
     "lower_bounds_",
+    "explained_variance_ratio_",
 )
 # Attributes with one number that tells how the fit went.
 _NUMBERS = (
@@ -33,6 +34,10 @@ _NUMBERS = (
     "reconstruction_err_",
     "kl_divergence_",
     "stress_",
+    "log_marginal_likelihood_value_",
+    "n_clusters_",
+    "n_features_",
+    "best_threshold_",
 )
 _MAX_DEPTH = 20  # of estimators in one another; a user's may hold itself
 _MAX_FEATURES = 200
@@ -80,8 +85,11 @@ def plots(estimator: Any, whole: Any) -> Iterator[Plot]:
     """
     importances = None if _is_forest(estimator) else _importances(estimator)
     if importances is not None and importances.size:
-        names = _feature_names(estimator, whole, importances.size)
+        names = feature_names(estimator, whole, importances.size)
         yield _importance_plot(importances, names)
+    results: Any = state(estimator).get("cv_results_")
+    if isinstance(results, Mapping) and "n_features" in results:  # how many are best
+        yield _table_of_counts(results)
     coefficients = _coefficients(estimator)
     if coefficients is not None and coefficients.size:
         yield _coefficient_plot(estimator, whole, coefficients)
@@ -99,7 +107,7 @@ def forest_plot(estimator: Any, whole: Any) -> Callable[[], Plot] | None:
     trees = [tree for tree in trees[:: -(-len(trees) // _MAX_TREES)] if tree.node_count > 1]
     if not trees:
         return None
-    names = _feature_names(estimator, whole, trees[0].n_features)
+    names = feature_names(estimator, whole, trees[0].n_features)
 
     def make() -> Plot:
         import numpy as np
@@ -121,6 +129,12 @@ def _importance_plot(importances: Any, names: Any) -> Plot:
     return Plot("feature_importance", "feature_importance", columns, meta)
 
 
+def _table_of_counts(results: Mapping[str, Any]) -> Plot:
+    from nbtrack.media import Plot
+
+    return Plot("n_features", "search", {key: values.tolist() for key, values in results.items()})
+
+
 def _coefficient_plot(estimator: Any, whole: Any, coefficients: Any) -> Plot:
     """Return the largest coefficients; where there are several classes, each in a column."""
     import numpy as np
@@ -128,7 +142,7 @@ def _coefficient_plot(estimator: Any, whole: Any, coefficients: Any) -> Plot:
     from nbtrack.media import Plot
 
     rows, features = coefficients.shape
-    names = _feature_names(estimator, whole, features)
+    names = feature_names(estimator, whole, features)
     size = np.abs(coefficients).max(axis=0)
     best = np.argsort(-size, kind="stable")[: max(1, _MAX_FEATURES // rows)]
     columns: dict[str, list[Any]] = {"feature": [names[i] for i in best]}
@@ -182,7 +196,7 @@ def _coefficients(estimator: Any) -> Any:
     return array if array.dtype.kind in "fiu" else None
 
 
-def _feature_names(estimator: Any, whole: Any, count: int) -> Any:
+def feature_names(estimator: Any, whole: Any, count: int) -> Any:
     """Return the names of the features that `estimator` was fitted with."""
     names = state(estimator).get("feature_names_in_")
     if names is None and estimator is not whole and count <= _MAX_NAMED:

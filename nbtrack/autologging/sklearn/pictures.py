@@ -37,10 +37,14 @@ _LABELS = (
 _SCORES = (
     "average_precision_score",
     "brier_score_loss",
+    "calibration_curve",
+    "confusion_matrix_at_thresholds",
     "d2_brier_score",
     "d2_log_loss_score",
     "det_curve",
+    "hinge_loss",
     "log_loss",
+    "metric_at_thresholds",
     "precision_recall_curve",
     "roc_auc_score",
     "roc_curve",
@@ -89,6 +93,19 @@ def log(origin: Origin, function: str, args: tuple[Any, ...], kwargs: Mapping[st
     if origin.book.is_to_draw(f"{kind}_{dataset}", truth, prediction):
         for plot in draw(dataset, truth, prediction, kwargs):
             origin.book.run.log_plot(plot)
+
+
+def report(origin: Origin, found: Mapping[str, Any]) -> None:
+    """Keep a classification report that the user has as a dict."""
+    from nbtrack.media import Plot
+
+    rows = {label: row for label, row in found.items() if isinstance(row, Mapping)}
+    columns: dict[str, list[Any]] = {"label": [str(label) for label in rows]}
+    for name in ("precision", "recall", "f1-score", "support"):
+        columns[name] = [row.get(name) for row in rows.values()]
+    meta = {label: value for label, value in found.items() if label not in rows}  # the accuracy
+    name = f"classification_report_{origin.dataset or 'unknown_dataset'}"
+    origin.book.run.log_plot(Plot(name, "classification_report", columns, meta))
 
 
 # --- labels -------------------------------------------------------------------------------------

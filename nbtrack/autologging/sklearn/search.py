@@ -9,10 +9,12 @@ from typing import Any
 from nbtrack.autologging.book import Chapter
 from nbtrack.autologging.integration import TrackedRun
 from nbtrack.autologging.recording import Recording
-from nbtrack.autologging.sklearn.calls import LIBRARY, estimator_tags, is_scalar, state
+from nbtrack.autologging.sklearn.calls import LIBRARY, estimator_tags, is_scalar, state, steps_of
+from nbtrack.autologging.sklearn.labels import labels
 from nbtrack.autologging.sklearn.params import chosen
 from nbtrack.types import CANDIDATE_TAG
 
+_NAME = "mlflow.runName"
 BEST_TAG = "nbtrack.best"
 _MAX_ROWS = 2_000
 
@@ -21,6 +23,13 @@ def is_search(estimator: object) -> bool:
     """Whether `estimator` has tried candidates; others have ``cv_results_`` without params."""
     results = state(estimator).get("cv_results_")
     return isinstance(results, Mapping) and "params" in results
+
+
+def within(estimator: object) -> Any:
+    """Return the search that `estimator` is, or that is the last step of a pipeline; or None."""
+    steps = steps_of(estimator)
+    last = steps[-1] if steps else estimator
+    return last if is_search(last) else None
 
 
 def log(estimator: Any, recording: Recording, chapter: Chapter) -> None:
@@ -32,18 +41,22 @@ def log(estimator: Any, recording: Recording, chapter: Chapter) -> None:
     score: Any = found.get("best_score_")
     if is_scalar(score):
         chapter.log_metrics({"best_cv_score": float(score)})
-    order = _best_first(results)
+    order = _best_first(results, found.get("best_index_"))
     recording.attempt("log the table of candidates", _log_table, estimator, order, chapter)
     limit = recording.options.max_tuning_runs
     children = order if limit is None else order[:limit]
     recording.attempt("log the candidates", _log_children, estimator, children, recording, run)
 
 
-def _best_first(results: Mapping[str, Any]) -> list[int]:
-    """Return the candidates' places, the best one first; of several ranks the first counts."""
+def _best_first(results: Mapping[str, Any], best: object) -> list[int]:
+    """Return the candidates' places, the best one first; of several ranks the first counts.
+
+    What is best is for the search to say: of one that halves, it is in the last round.
+    """
     ranks = next((v for key, v in results.items() if key.startswith("rank_test_")), None)
     places = range(len(results["params"]))
-    return list(places) if ranks is None else sorted(places, key=ranks.tolist().__getitem__)
+    order = list(places) if ranks is None else sorted(places, key=ranks.tolist().__getitem__)
+    return sorted(order, key=lambda place: place != best)
 
 
 def _log_table(estimator: Any, order: list[int], chapter: Chapter) -> None:
@@ -79,17 +92,17 @@ def _log_children(
     best = state(estimator).get("best_index_")
     ordinary = estimator_tags(seed) | {CANDIDATE_TAG: "true"}
     tags = ordinary | {BEST_TAG: "true"}
-    for row in rows:
+    for row, name in zip(rows, labels(results, rows), strict=True):
         candidate = results["params"][row]
         child = Recording(recording.tracker, LIBRARY, parent=parent)
-        child.begin(type(seed).__name__, tags if row == best else ordinary)
+        child.begin(type(seed).__name__, (tags if row == best else ordinary) | {_NAME: name})
         if child.run is None:
             return  # it has been said why
         try:
             _write_child(child.run, base, candidate, [*highlights, *candidate])
             child.run.log_metrics(dict(_summary(results, row)))
-            for name, scores in _splits(results, row):
-                child.run.log_history(name, scores)
+            for key, scores in _splits(results, row):
+                child.run.log_history(key, scores)
         finally:
             child.finish(lambda run: None)
 

@@ -14,7 +14,10 @@ from typing import Any
 
 from nbtrack.autologging.patching import Patches
 from nbtrack.autologging.torch import listeners, registry
+from nbtrack.autologging.torch.adoption import adopt
 from nbtrack.autologging.torch.taps import Taps
+
+__all__ = ["adopt", "forget", "install"]
 
 _LOSSES = (
     "binary_cross_entropy",

@@ -24,14 +24,15 @@ def pytest_configure(config: Any) -> None:
         return
     import nbtrack
     from nbtrack import autologging
-    from nbtrack.autologging.sklearn import calls, evaluation, fits
+    from nbtrack.autologging.sklearn import calls, evaluation, fits, indirect
     from nbtrack.autologging.tracker import FluentTracker
 
     def is_from_library(frame: FrameType) -> bool:
         name = str(frame.f_globals.get("__name__"))
         return ".tests." not in name and calls.is_from_library(frame)
 
-    evaluation.is_from_library = fits.is_from_library = is_from_library  # type: ignore[attr-defined]
+    for module in (evaluation, fits, indirect):
+        module.is_from_library = is_from_library  # type: ignore[attr-defined]
     nbtrack.set_tracking_uri(DATABASE)
     autologging.enable(FluentTracker())
 
