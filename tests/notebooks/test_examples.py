@@ -79,7 +79,7 @@ def test_autologging_shows_what_runs_tell(tmp_path: Path) -> None:
         "5 candidates kept",
         "mean_test_accuracy",
         "trees against a line",
-        "20 of the 163 rows of X_mixed were in the training data.",
+        "20 of the 163 rows of X_mixed",
         "Pipeline_score_X_train.",
         "Pipeline · adopted",
     ):
