@@ -189,14 +189,9 @@ class CallSite:
         return self.call.args[index] if index < len(self.call.args) else None
 
     def is_lasting(self, index: int | None, *keywords: str) -> bool:
-        """Whether what is given outlives the call, and the function around it, as far as known."""
+        """Whether what is given outlives the call, as far as known: it has a name."""
         argument = self.argument(index, *keywords)
-        in_module = self.frame.f_code.co_name == "<module>"
-        return (
-            self.call is None
-            or isinstance(argument, ast.Attribute)
-            or (isinstance(argument, ast.Name) and in_module)
-        )
+        return self.call is None or isinstance(argument, ast.Attribute | ast.Name)
 
     @property
     def loops(self) -> set[str]:
