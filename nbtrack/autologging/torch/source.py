@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import linecache
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,12 +11,11 @@ from itertools import islice
 from types import CodeType, FrameType
 from typing import Any
 
-from nbtrack.autologging.callsite import cells, parse
+from nbtrack.autologging.callsite import parse, texts
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _CLOCKS = re.compile(r"(time\.\w+|perf_counter|monotonic|default_timer|time)$")
-_EMPTY_LINES = re.compile(r"\A(\s*\n)+")
 _CACHE = 4096
 
 
@@ -107,27 +105,12 @@ def forget() -> None:
 def _find(frame: FrameType) -> Site:
     instruction = frame.f_lasti // 2
     where = next(islice(frame.f_code.co_positions(), instruction, None), None)
-    for text in _texts(frame):
+    for text in texts(frame):
         tree = _tree(text)
         call = tree.calls.get(where) if tree is not None and where is not None else None
         if tree is not None and call is not None:
             return tree.site(call)
     return _NOWHERE
-
-
-def _texts(frame: FrameType) -> Iterator[str]:
-    lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
-    if lines:
-        yield "".join(lines)
-    elif history := cells(frame):
-        # `%%time` and its kind compile the rest of the cell under a made-up file name. IPython
-        # has rewritten the cell to a call of the magic with that text.
-        magic = parse(history[-1])
-        for call in magic.calls.values() if magic else ():
-            for argument in call.args:
-                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                    # IPython takes empty lines off the beginning before it compiles the rest.
-                    yield _EMPTY_LINES.sub("", argument.value)
 
 
 @lru_cache(maxsize=64)
