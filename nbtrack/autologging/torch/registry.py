@@ -59,7 +59,9 @@ def go_on(stepper: Stepper, optimizer: Any) -> Stepper | None:
     tracker, training = current_tracker(LIBRARY), stepper.training
     if not scope.is_idle():
         return None
-    active = None if tracker is None else tracker.active_run()
+    active = None
+    if tracker is not None and not options(LIBRARY).exclusive:
+        active = tracker.active_run()
     if active is not training.run and (active is not None or training.is_users):
         _end([training], None)
         steppers.pop(id(optimizer), None)

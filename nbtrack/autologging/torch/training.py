@@ -13,6 +13,7 @@ from typing import Any
 
 from nbtrack.autologging import tally
 from nbtrack.autologging.integration import TrackedRun
+from nbtrack.autologging.options import options
 from nbtrack.autologging.recording import Recording
 from nbtrack.autologging.torch import frames, models
 from nbtrack.autologging.torch.epochs import Epochs
@@ -385,6 +386,8 @@ class Training:
     def resume(self) -> None:
         """Go on with the run: its optimizer does."""
         self.ended = False
+        self.recording.options = options(self.recording.library)
+        self._every = self.recording.options.log_every_n_steps
         self.recording.go_on(self.run, ours=self.recording.ours)
         self._began = self._steps()
         self._clock = self._began + 1, time_ns()  # the first step is over
