@@ -31,7 +31,11 @@ STATUS = {
 }
 _LONG = 60
 # What training itself tells, and times; as in js/src/ui/columns.ts.
-_SAYS_LITTLE = re.compile(r"^training_|^n_iter$|(^|_)(time|duration|seconds)(_|$)", re.IGNORECASE)
+_SAYS_LITTLE = re.compile(
+    r"^training_|^(n_iter|epoch|steps_per_s|samples_per_s)$|^(lr|grad_norm)(_|$)"
+    r"|(^|_)(time|duration|seconds)(_|$)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,8 @@ def telling_first(keys: Iterable[str]) -> list[str]:
 
     Examples
     --------
-    >>> telling_first(["fit_time_s", "training_score", "n_iter", "accuracy_X_test"])
-    ['accuracy_X_test', 'fit_time_s', 'training_score', 'n_iter']
+    >>> telling_first(["fit_time_s", "training_score", "lr", "n_iter", "accuracy_X_test"])
+    ['accuracy_X_test', 'fit_time_s', 'training_score', 'lr', 'n_iter']
     """
     return sorted(keys, key=lambda key: _SAYS_LITTLE.search(key) is not None)
 

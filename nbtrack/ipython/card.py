@@ -30,8 +30,10 @@ _CARDS = 200  # older cards are not updated any more
 class _Card:
     """The runs of one cell, and the display that shows them."""
 
-    def __init__(self) -> None:
+    def __init__(self, execution_id: str) -> None:
+        self.execution_id = execution_id
         self.runs: OrderedDict[str, ActiveRun] = OrderedDict()
+        self.left: set[str] = set()  # ids of the runs that go on on a later card
         self.display_id = uuid.uuid4().hex
         self.shown = False
         self.changed: set[str] = set()  # ids of the runs that are to be drawn
@@ -43,7 +45,9 @@ class _Card:
 
     @property
     def running(self) -> bool:
-        return any(run.end_time is None for run in self.runs.values())
+        return any(
+            run.end_time is None for run in self.runs.values() if run.run_id not in self.left
+        )
 
 
 class CardDeck:
@@ -68,7 +72,9 @@ class CardDeck:
         if settings.card == "off":
             return
         with self._lock:
-            card = self._of_run.get(run.run_id) or self._deal(run)
+            card = self._of_run.get(run.run_id)
+            if card is None or self._goes_on(run, card):
+                card = self._deal(run) or card
             if card is None:
                 return
             card.changed.add(run.run_id)
@@ -89,17 +95,25 @@ class CardDeck:
                 if card.dirty or card.running:
                     self._publish(card)
 
+    def _goes_on(self, run: ActiveRun, card: _Card) -> bool:
+        """Whether a run was taken up again by a later cell than that of its card."""
+        return run.execution_id not in {None, card.execution_id}
+
     def _deal(self, run: ActiveRun) -> _Card | None:
         """Return the card that a run belongs on: that of the cell that makes it."""
         cell = current_cell()
         if cell is None or run.execution_id != cell.execution_id:
             return None
-        card = self._cards.setdefault(cell.execution_id, _Card())
+        card = self._cards.setdefault(cell.execution_id, _Card(cell.execution_id))
+        before = self._of_run.get(run.run_id)
+        if before is not None:  # it stays as it is now
+            before.left.add(run.run_id)
+            before.changed.discard(run.run_id)
         card.runs[run.run_id] = run
         self._of_run[run.run_id] = card
         while len(self._cards) > _CARDS:
             _, old = self._cards.popitem(last=False)
-            for run_id in old.runs:
+            for run_id in old.runs.keys() - old.left:
                 del self._of_run[run_id]
         return card
 

@@ -158,7 +158,8 @@ export function paramKeys(runs: RunRow[]): string[] {
 }
 
 // What training itself tells, and times; as in nbtrack/htmlview.py.
-const SAYS_LITTLE = /^training_|^n_iter$|(^|_)(time|duration|seconds)(_|$)/i;
+const SAYS_LITTLE =
+  /^training_|^(n_iter|epoch|steps_per_s|samples_per_s)$|^(lr|grad_norm)(_|$)|(^|_)(time|duration|seconds)(_|$)/i;
 
 /** Keys of metrics, those that most runs have first; last those that say little of a model. */
 export function metricKeys(runs: RunRow[]): string[] {
