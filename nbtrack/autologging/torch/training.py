@@ -172,7 +172,7 @@ class Training:
         now = now_ns // 1_000_000
         count = stepper.count
         stepper.count = count + 1
-        if self._every == 1 or count % self._every == 0:
+        if count % self._every == 0:
             if len(losses) == 1:
                 name, value = losses[0]
                 values, steps, times = stepper.series.get(name) or self._loss(stepper, name)
@@ -180,14 +180,13 @@ class Training:
                 steps.append(count)
                 times.append(now)
             else:
-                for name, value in losses:
-                    series = stepper.series.get(name) or self._loss(stepper, name)
-                    for part, item in zip(series, (value, count, now), strict=True):
-                        part.append(item)
+                self._log_losses(stepper, count, losses, now)
             if self.grad_norm:
                 self._log_grad_norm(stepper, count, optimizer, now)
         rate = optimizer.param_groups[0]["lr"]
-        if rate is not stepper.rate:
+        if type(rate) not in {float, int}:
+            rate = id(rate), rate._version  # a tensor, which schedulers change in place
+        if rate != stepper.rate:
             stepper.rate = rate
             self._log_rates(stepper, count, optimizer, now)
         if stepper is self.leader:
@@ -196,6 +195,14 @@ class Training:
                 self._after_validation(count)
         if now >= self._points.due:
             self._flush_if_due(count, now_ns)
+
+    def _log_losses(
+        self, stepper: Stepper, count: int, losses: list[tuple[str, Number]], now: int
+    ) -> None:
+        for name, value in losses:
+            series = stepper.series.get(name) or self._loss(stepper, name)
+            for part, item in zip(series, (value, count, now), strict=True):
+                part.append(item)
 
     def _flush_if_due(self, count: int, now_ns: int) -> None:
         self._points.flush_if_due(self.run, count, now_ns // 10**6)
@@ -216,7 +223,10 @@ class Training:
         for i, group in enumerate(optimizer.param_groups):
             value = models.rate(group["lr"])
             key = f"{name}_group{i}" if i else name
-            if value is not None and stepper.rates.get(key) != value:
+            if value is None:
+                continue
+            # To compare numbers of another device would be to wait for it.
+            if not isinstance(value, float) or stepper.rates.get(key) != value:
                 stepper.rates[key] = value
                 self._points.add(key, count, value, now)
 
