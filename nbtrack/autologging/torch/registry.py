@@ -17,7 +17,8 @@ from nbtrack.autologging.options import options
 from nbtrack.autologging.recording import Recording
 from nbtrack.autologging.torch import epochs, frames, models, source
 from nbtrack.autologging.torch.source import site_of
-from nbtrack.autologging.torch.training import Call, Place, Stepper, Training
+from nbtrack.autologging.torch.steppers import Call, Place, Stepper
+from nbtrack.autologging.torch.training import Training
 from nbtrack.autologging.torch.values import Number, torch
 from nbtrack.provenance import cells
 

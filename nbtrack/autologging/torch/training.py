@@ -5,71 +5,30 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from time import time_ns
 from types import CodeType, FrameType
 from typing import Any
 
-from nbtrack.autologging import tally
 from nbtrack.autologging.integration import TrackedRun
 from nbtrack.autologging.options import options
 from nbtrack.autologging.recording import Recording
 from nbtrack.autologging.torch import frames, models
 from nbtrack.autologging.torch.epochs import Epochs
 from nbtrack.autologging.torch.frames import user_frame
+from nbtrack.autologging.torch.keeping import MODEL, keep
 from nbtrack.autologging.torch.models import WatchedModel
 from nbtrack.autologging.torch.returning import Return
 from nbtrack.autologging.torch.source import Site, site_of
+from nbtrack.autologging.torch.steppers import Place, Stepper
 from nbtrack.autologging.torch.validation import Best, Validation
 from nbtrack.autologging.torch.values import Number, Points, Series, now_ms, result
-from nbtrack.errors import NbtrackError
-from nbtrack.models import take_snapshot
 from nbtrack.settings import settings
 
 _MB = 2**20
-MODEL, BEST_MODEL = "model", "best_model"
 _SECOND_NS = 10**9
 _RATE_EVERY_NS = 10 * _SECOND_NS  # where there are no epochs
 _OWN = {"lr", "epoch", "steps_per_s", "samples_per_s"}  # the user's variables are not logged as
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call in the user's source, while a step goes on in it; equal wherever it is made again."""
-
-    code: int
-    instruction: int
-    site: Site = field(compare=False)
-
-
-Place = tuple[Call, ...]
-"""The calls around a step, the outermost first."""
-
-
-class Stepper:
-    """An optimizer in a training, and how far it is.
-
-    Parameters
-    ----------
-    training
-        The training that it is a part of.
-    name
-        What the user calls it.
-    place
-        Where in the user's source it steps.
-    """
-
-    __slots__ = ("count", "name", "place", "rate", "rates", "series", "training")
-
-    def __init__(self, training: Training, name: str, place: Place) -> None:
-        self.training = training
-        self.name = name
-        self.place = place
-        self.count = 0
-        self.rate: object = None
-        self.rates: dict[str, Number] = {}
-        self.series: dict[str, Series] = {}
 
 
 class Training:
@@ -431,31 +390,7 @@ class Training:
         self._finish_epoch(last)
 
     def _keep(self, model: WatchedModel) -> None:
-        state = model.state()
-        if not state:
-            return
-        if not self.recording.options.log_models:
-            tally.skipped(self.recording.library, "model: log_models is off")
-            return
-        self._keep_state(model, state, model.path)
-        if model.best is not None and self._best.steps != self._steps():
-            self._keep_state(model, model.best, model.path.replace(MODEL, BEST_MODEL, 1))
-        if self._best.key is not None:
-            epoch, key = str(self._best.epoch), self._best.key
-            self.run.set_tags({"nbtrack.best_epoch": epoch, "nbtrack.best_by": key})
-
-    def _keep_state(self, model: WatchedModel, state: Mapping[str, Any], path: str) -> None:
-        from nbtrack.models.flavors.torch import State
-
-        held = State(state, model.model_class)
-        try:
-            snapshot = take_snapshot(held, "torch", max_bytes=settings.max_model_mb * _MB)
-        except NbtrackError as error:
-            self.recording.notice("model", f"The model {model.name} was not kept: {error}")
-            return
-        registered = self.recording.options.registered_model_name if path == model.path else None
-        self.run.log_state(snapshot, path, registered_model_name=registered)
-        tally.logged(self.recording.library, "models")
+        keep(self.recording, self.run, model, self._best, self._steps())
 
     def _model_goes(self, model: WatchedModel) -> None:
         """Keep a model that the user has let go of while its training is not at its end."""
