@@ -11,7 +11,7 @@ import pytest
 import nbtrack
 from nbtrack.autologging import tally
 from nbtrack.settings import settings
-from nbtrack.tracking import Client, active, location, notices
+from nbtrack.tracking import Client, active, later, location, notices
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
@@ -150,7 +150,7 @@ def test_registered_model_name(here: Client, cell: Cells) -> None:
     nbtrack.pytorch.autolog(registered_model_name="net")
     cell(LOOP)
     cell("model = make()\nopt = torch.optim.SGD(model.parameters(), lr=0.2)" + LOOP)
-    nbtrack.flush()
+    later.wait()
     versions = [here.workspace.registry.get_version("net", number) for number in (1, 2)]
     assert {version.run_id for version in versions} == {run.info.run_id for run in runs(here)}
     loaded = nbtrack.load_model("models:/net/2")
