@@ -34,7 +34,8 @@ _WIDE = 14  # characters of a name that stay on one line
 _HEAD_LONG = 80  # a name is broken into lines; its end tells the data
 # What training itself tells, and times; as in js/src/ui/columns.ts.
 _SAYS_LITTLE = re.compile(
-    r"(^|\.)training_|(^|\.)n_iter$|^(epoch|lr(_.+)?|.+_per_s)$|(^|_)(time|duration|seconds)(_|$)",
+    r"(^|\.)training_|(^|\.)n_iter$|^(epoch|(lr|grad_norm)(_.+)?|.+_per_s)$"
+    r"|(^|_)(time|duration|seconds)(_|$)",
     re.IGNORECASE,
 )
 

@@ -12,6 +12,7 @@ import ast
 import builtins
 import linecache
 import os
+import re
 import sysconfig
 import threading
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ _LIBRARIES = tuple(
     for path in {sysconfig.get_path(key) for key in ("stdlib", "purelib", "platlib")}
 )
 _EARLIER_CELLS = 200
+_EMPTY_LINES = re.compile(r"\A(\s*\n)+")
 _Position = tuple[int | None, int | None, int | None, int | None]
 _Loop = ast.For | ast.AsyncFor | ast.While
 _Place = tuple[int, int]
@@ -124,24 +126,20 @@ def cells(frame: FrameType) -> list[str]:
     return [text for text in history[-_EARLIER_CELLS:] if isinstance(text, str)]
 
 
-def _sources(frame: FrameType) -> Iterator[Source]:
-    """Yield the source that `frame` may run, most likely first."""
+def texts(frame: FrameType) -> Iterator[str]:
+    """Yield the texts that `frame` may run, most likely first, their lines as its code has them."""
     lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
-    texts = ["".join(lines)] if lines else []
-    if not texts and (history := cells(frame)):
+    if lines:
+        yield "".join(lines)
+    elif history := cells(frame):
         # `%%time` and its kind compile the rest of the cell under a made-up file name. IPython
         # has rewritten the cell to a call of the magic with that text.
         magic = parse(history[-1])
-        texts = [
-            argument.value
-            for call in (magic.calls.values() if magic else ())
-            for argument in call.args
-            if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
-        ]
-    for text in texts:
-        source = parse(text)
-        if source is not None:
-            yield source
+        for call in magic.calls.values() if magic else ():
+            for argument in call.args:
+                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                    # IPython takes empty lines off the beginning before it compiles the rest.
+                    yield _EMPTY_LINES.sub("", argument.value)
 
 
 class CallSite:
@@ -164,7 +162,7 @@ class CallSite:
             return
         instruction = frame.f_lasti // 2
         where = next(islice(frame.f_code.co_positions(), instruction, None), None)
-        for source in _sources(frame):
+        for source in filter(None, map(parse, texts(frame))):
             call = source.calls.get(where) if where else None
             if call is not None and _calls(call, function):
                 self.call, self._source = call, source

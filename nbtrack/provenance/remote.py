@@ -78,17 +78,36 @@ def _torch_data(data: Any, name: str) -> Dataset:
 
 
 def _torch_digest(data: Any) -> str:
-    """Return the fingerprint of a dataset that is made of tensors, or a part of one."""
+    """Return the fingerprint of a dataset that is made of tensors, of datasets, or is a part."""
     from nbtrack.provenance.data import fingerprint
 
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(data, torch.Tensor):
+        return _tensor_digest([data])
     if tensors := getattr(data, "tensors", ()):
         return _tensor_digest(tensors)
-    indices = getattr(data, "indices", None)
-    if isinstance(indices, list) and hasattr(data, "dataset"):
+    indices = _indices(getattr(data, "indices", None))
+    if indices is not None and hasattr(data, "dataset"):
         whole = _torch_digest(data.dataset)
         return fingerprint([memoryview(f"{whole} {indices}".encode())]) if whole else ""
+    parts = getattr(data, "datasets", None)  # of several, one after or beside the other
+    if isinstance(parts, list | tuple) and parts:
+        marks = [_torch_digest(part) for part in parts]
+        text = f"{type(data).__qualname__} {marks}"
+        return fingerprint([memoryview(text.encode())]) if all(marks) else ""
     mark = getattr(data, "_fingerprint", None)  # of Hugging Face
     return f"hf:{mark}" if isinstance(mark, str) else ""
+
+
+def _indices(indices: Any) -> list[int] | None:
+    """Return the places of a part as a list, whatever has them."""
+    if isinstance(indices, list):
+        return indices
+    if isinstance(indices, range | tuple):
+        return list(indices)
+    if getattr(indices, "ndim", 0) == 1 and hasattr(indices, "tolist"):
+        return list(indices.tolist())
+    return None
 
 
 def _length(data: Any) -> int | None:

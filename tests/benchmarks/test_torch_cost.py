@@ -1,8 +1,9 @@
 """What following a PyTorch loop costs: ``pytest -s tests/benchmarks/test_torch_cost.py``.
 
 Stretches of one loop are followed and not followed in turns, since the machine is not ours alone.
-A stretch is long enough for Python to get used to the code anew. The last figure is that of a
-listener alone.
+A stretch is long enough for Python to get used to the code anew. Each that is followed is compared
+with those before and after it; what is printed is the median, and its standard error. The last
+figure is that of a listener alone.
 """
 
 from __future__ import annotations
@@ -40,13 +41,12 @@ LOOPS = {"small step": (8, 400, 60), "step of some ms": (512, 100, 40)}
 
 
 class Stretches:
-    """Switches the listeners on and off, and keeps the times of both."""
+    """Switches the listeners on and off, and keeps the times of each stretch."""
 
     def __init__(self, length: int) -> None:
         self.length = length
         self.count = 0
-        self.times: tuple[list[float], list[float]] = ([], [])  # off, on
-        self.on = True
+        self.rows: list[tuple[float, float]] = []  # us of a step: of the thread, of the process
         self.begin = self.clock()
 
     def clock(self) -> tuple[float, float]:
@@ -56,15 +56,24 @@ class Stretches:
         self.count += 1
         if self.count % self.length:
             return
-        spent = time.process_time() - self.begin[1]
-        self.times[self.on].append(spent / self.length * 1e6)
-        self.on = not self.on
-        if self.on:
+        spent = zip(self.clock(), self.begin, strict=True)
+        thread, process = ((end - begin) / self.length * 1e6 for end, begin in spent)
+        self.rows.append((thread, process))
+        if len(self.rows) % 2 == 0:
             integration.install(torch, Patches())
         else:
             integration._Installed.taps.restore()
             integration._Installed.handle.remove()
         self.begin = self.clock()
+
+    def differences(self, clock: int) -> tuple[float, float, float]:
+        """Return a step that is not followed, what following adds, and the error of that."""
+        times = [row[clock] for row in self.rows]
+        places = range(4, len(times) - 1, 2)  # the first ones are slower
+        found = [times[i] - (times[i - 1] + times[i + 1]) / 2 for i in places]
+        low, _, high = statistics.quantiles(found, n=4)
+        error = 1.25 * (high - low) / 1.35 / len(found) ** 0.5
+        return statistics.median(times[5::2]), statistics.median(found), error
 
 
 @pytest.mark.parametrize("name", LOOPS)
@@ -96,12 +105,14 @@ def test_step(name: str, workdir: Path, capsys: pytest.CaptureFixture[str]) -> N
         autologging.disable()
         torch.set_num_threads(threads)
         nbtrack.set_tracking_uri("")
-    off, on = (statistics.median(times[4:]) for times in stretches.times)
     with capsys.disabled():
-        print(
-            f"\n{name}: {off:.0f} us; followed, card aside, all stored {on - off:+.1f} us CPU of"
-            f" the process, ratio {on / off:.4f}"
-        )
+        print(f"\n{name}; followed, card aside, all stored:")
+        for clock, of in enumerate(("thread", "process")):
+            off, more, error = stretches.differences(clock)
+            print(
+                f"  CPU of the {of}: {off:.0f} us, {more:+.1f} (error {error:.1f}) us,"
+                f" ratio {1 + more / off:.4f}"
+            )
 
 
 def test_listeners_alone(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:

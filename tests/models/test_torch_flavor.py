@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -70,6 +73,42 @@ def test_a_module_comes_back_where_its_class_can_be_made(tmp_path, monkeypatch):
         [sys.executable, "-c", check], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.stdout.strip() in {"dict", "OrderedDict"}, done.stderr
+
+
+@pytest.fixture
+def net(tmp_path, monkeypatch):
+    """A module whose class can be imported, in a directory that real processes see, too."""
+    (tmp_path / "pfnets.py").write_text(
+        "import torch\n"
+        "class Net(torch.nn.Sequential):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(torch.nn.Linear(2, 3), torch.nn.Dropout(0.9))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    from pfnets import Net
+
+    return Net()
+
+
+def test_predicting_as_mlflow_does(net, tmp_path):
+    directory = write(tmp_path, net)
+    told = yaml.safe_load((directory / "MLmodel").read_text())["flavors"]["python_function"]
+    loader = importlib.import_module(told["loader_module"])
+    predictor = loader._load_pyfunc(str(directory))
+    rows = np.array([[1.0, 2.0], [3.0, 4.0]])  # of twice the module's precision
+    expected = net[0](torch.tensor(rows).float()).detach().numpy()
+    assert np.allclose(predictor.predict(rows), expected)
+    assert np.allclose(predictor.predict(pd.DataFrame(rows, columns=["a", "b"])), expected)
+    with pytest.raises(InvalidParameterError, match="list cannot be given to a module"):
+        predictor.predict([[1.0, 2.0]])
+    with pytest.raises(InvalidParameterError, match="takes no params"):
+        predictor.predict(rows, {"n": 1})
+
+
+def test_a_state_cannot_predict(tmp_path):
+    directory = write(tmp_path, nn.Sequential(nn.Linear(3, 4)))
+    with pytest.raises(InvalidParameterError, match=r"a state without its module.*Sequential"):
+        get_flavor("torch")._load_pyfunc(str(directory))
 
 
 def test_tied_and_odd_tensors(tmp_path):

@@ -97,3 +97,16 @@ def test_an_interrupt_and_an_error(run: Run, tmp_path: Path) -> None:
     ((error,),) = rows(tmp_path, "SELECT error FROM runs WHERE status = 'FAILED'")
     assert "ZeroDivisionError" in error
     assert rows(tmp_path, "SELECT count FROM metrics WHERE key = 'loss'") == [(4,), (4,)]
+
+
+def test_the_card_of_the_cell_that_goes_on(run: Run, tmp_path: Path) -> None:
+    notebook = run(["%load_ext nbtrack", DATA, LOOP, "1 + 1", LOOP])
+    first, later = html(notebook.cells[2]), html(notebook.cells[4])
+    assert rows(tmp_path, "SELECT count(*) FROM runs") == [(1,)]
+    ((name,),) = rows(tmp_path, "SELECT run_name FROM runs")
+    for card in (first, later):
+        assert card.count(name) >= 1
+        assert "RUNNING" not in card.upper()
+    ((last,),) = rows(tmp_path, "SELECT last FROM metrics WHERE key = 'val_loss'")
+    assert f"{last:.4g}"[:5] in later
+    assert f"{last:.4g}"[:5] not in first

@@ -6,6 +6,7 @@ import sys
 import types
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -123,6 +124,35 @@ def test_torch_datasets() -> None:
     assert len(digests | {facts.digest}) == 4
 
 
+def test_parts_and_joints_of_torch_datasets() -> None:
+    torch = pytest.importorskip("torch")
+    data = torch.utils.data
+    pairs = data.TensorDataset(torch.arange(10.0)[:, None], torch.arange(10))
+    given = ([0, 1], (0, 1), range(2), np.array([0, 1]), torch.tensor([0, 1]))
+    parts = [describe(data.Subset(pairs, indices), "part").digest for indices in given]
+    assert len(set(parts)) == 1
+    assert parts[0]
+    train, test = data.random_split(pairs, [8, 2])
+    assert describe(train, "train").digest != describe(test, "test").digest
+    both = [describe(data.ConcatDataset(order), "d").digest for order in ([train, test], [test])]
+    assert len({*both, ""}) == 3
+    stacked = data.StackDataset(torch.ones(3), torch.zeros(3))
+    assert describe(stacked, "d").digest == describe(stacked, "d").digest != ""
+
+
+def test_streams_of_torch_are_not_iterated() -> None:
+    torch = pytest.importorskip("torch")
+    data = torch.utils.data
+
+    class Stream(data.IterableDataset):
+        def __iter__(self) -> Any:
+            raise AssertionError("iterated")
+
+    for dataset in (Stream(), data.ChainDataset([Stream()])):
+        facts = describe(data.DataLoader(dataset, batch_size=4), "stream")
+        assert (facts.digest, facts.profile) == ("", {"batch_size": 4})
+
+
 def test_hugging_face() -> None:
     datasets = pytest.importorskip("datasets")
     data = datasets.Dataset.from_dict({"text": ["a", "b"], "label": [0, 1]})
@@ -131,6 +161,9 @@ def test_hugging_face() -> None:
     assert facts.profile == {"shape": [2, 2]}
     parts = datasets.DatasetDict({"train": data, "test": data.select([0])})
     assert describe(parts, "d").profile["parts"]["test"] == {"shape": [1, 2]}
+    torch = pytest.importorskip("torch")
+    loader = torch.utils.data.DataLoader(data.with_format("torch"), batch_size=2)
+    assert describe(loader, "train_loader").digest.startswith("hf:")
     stream = data.to_iterable_dataset()
     assert describe(stream, "s").digest == ""
 

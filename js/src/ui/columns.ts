@@ -159,7 +159,7 @@ export function paramKeys(runs: RunRow[]): string[] {
 
 // What training itself tells, and times; as in nbtrack/htmlview.py.
 const SAYS_LITTLE =
-  /(^|\.)training_|(^|\.)n_iter$|^(epoch|lr(_.+)?|.+_per_s)$|(^|_)(time|duration|seconds)(_|$)/i;
+  /(^|\.)training_|(^|\.)n_iter$|^(epoch|(lr|grad_norm)(_.+)?|.+_per_s)$|(^|_)(time|duration|seconds)(_|$)/i;
 
 /** Keys of metrics, those that most runs have first; last those that say little of a model. */
 export function metricKeys(runs: RunRow[]): string[] {

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+import operator
+from collections.abc import Callable, Container, Iterable, Mapping
 from inspect import CO_OPTIMIZED
 from types import FrameType
 from typing import Any
 
 from nbtrack.autologging.torch.frames import read
-from nbtrack.autologging.torch.source import Loop, Site, short_name
-from nbtrack.autologging.torch.values import Number, result
+from nbtrack.autologging.torch.loops import Loop, short_name
+from nbtrack.autologging.torch.results import Found, Results, resolve
+from nbtrack.autologging.torch.source import Site
+from nbtrack.autologging.torch.values import Number
 
 _MAX_DEPTH = 24
+_OPERATIONS: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+}
 
 
 class Epochs:
@@ -47,15 +55,15 @@ class Epochs:
         is_function = bool(frame.f_code.co_flags & CO_OPTIMIZED)
         self.space: Mapping[str, Any] | None = None if is_function else frame.f_globals
         self.counter = counter
-        self._floats = loop.floats
-        self._lists = loop.lists
-        texts = (*loop.floats, *loop.lists, counter)
-        self._roots = tuple({text.partition(".")[0].partition("[")[0]: None for text in texts})
         self.current = int(read(frame, (counter,))[counter])
         self.last = None if loop.stop is None else _last(frame, loop.stop)
-        self._marks: dict[str, object] = {}  # values that were there before, or were logged
-        self._lengths: dict[str, tuple[list[Any], int]] = {}
-        self.results(read(frame, self._roots), ())
+        self._results = Results(loop, frame.f_code, counter)
+        self._found: dict[str, Found] = {}  # of this epoch, so far
+        # What is there comes from before, but for what every epoch begins with.
+        self.note(frame, ())
+        line = frame.f_lineno
+        first = {short_name(text) for text, a in loop.results.items() if a.always and a.line < line}
+        self._found = {name: row for name, row in self._found.items() if name in first}
 
     def frame(self, frame: FrameType | None) -> FrameType | None:
         """Return the frame of the loop, from `frame` outwards, or None."""
@@ -74,69 +82,75 @@ class Epochs:
             value = read(frame, (self.counter,)).get(self.counter)
         return value if type(value) is int else self.current
 
-    def results_in(self, frame: FrameType, losses: Iterable[str]) -> dict[str, Number]:
-        """Return what the variables of the loop say; see `results`."""
-        return self.results(read(frame, self._roots), losses)
+    def note(self, frame: FrameType, losses: Container[str]) -> None:
+        """Read the variables of the loop: some may be set back before the epoch is over."""
+        self._results.take(read(frame, self._results.roots), losses, self._found)
 
-    def last_results(self, losses: Iterable[str]) -> dict[str, Number]:
-        """Return what they say when the loop is over: of a function, only lists are left."""
-        if self.space is not None:
-            return self.results(self.space, losses)
-        return {
-            self._lists[text][0]: value
-            for text, (values, length) in self._lengths.items()
-            if len(values) == length + 1 and (value := result(values[-1])) is not None
-        }
+    def add(self, results: Mapping[str, Number]) -> None:
+        """Take in results of this epoch that come from elsewhere."""
+        self._found |= {name: Found(value, 0) for name, value in results.items()}
 
-    def results(self, space: Mapping[str, Any], losses: Iterable[str]) -> dict[str, Number]:
-        """Return the floats that the loop has assigned or appended since it was asked last.
+    def over(self, frame: FrameType, losses: Container[str]) -> dict[str, Number]:
+        """Return the results of the epoch that is over; `frame` is in the next one.
 
-        Parameters
-        ----------
-        space
-            Variables by name.
-        losses
-            Names that are logged as losses already.
+        What the loop assigns before the line where it is now is the next one's already.
         """
-        found: dict[str, Number] = {}
-        for text in self._floats:
-            value = space.get(text) if text.isidentifier() else _resolve(space, text)
-            if value is None or (number := result(value)) is None:
-                continue
-            # A tensor is not kept, and may be counted up in place. A float that was assigned again
-            # is another object.
-            mark = value if isinstance(value, float) else (id(value), _version(value))
-            before = self._marks.get(text)
-            if before is mark or (isinstance(mark, tuple) and before == mark):
-                continue
-            self._marks[text] = mark
-            name = short_name(text)
-            if name is not None and name not in losses:
-                found[name] = number
-        for text, (name, parts) in self._lists.items():
-            values = space.get(text) if text.isidentifier() else _resolve(space, text)
-            if not isinstance(values, list) or parts & {*losses, *found}:
-                continue
-            known, length = self._lengths.pop(text, (values, 0))
-            if values and isinstance(values[-1], float):
-                self._lengths[text] = (values, len(values))
-                if known is values and len(values) == length + 1:
-                    found.setdefault(name, float(values[-1]))
-        return found
+        old, found = self._found, dict(self._found)
+        self._results.take(read(frame, self._results.roots), losses, found)
+        line = frame.f_lineno
+        self._found = {
+            name: row
+            for name, row in found.items()
+            if row is not old.get(name) and 0 < row.line < line
+        }
+        found = {name: row for name, row in found.items() if name not in self._found}
+        left = {name: row for name, row in old.items() if name in self._found}
+        return {name: row.value for name, row in (found | left).items()}
+
+    def returned(self, frame: FrameType, losses: Container[str]) -> dict[str, Number]:
+        """Return the results of the last epoch; `frame` has left the loop."""
+        self.note(frame, losses)
+        return self.noted()
+
+    def last_results(self, losses: Container[str]) -> dict[str, Number]:
+        """Return what is known when the loop is over; the variables of a function are gone."""
+        if self.space is not None:
+            self._results.take(self.space, losses, self._found)
+        else:
+            self._results.ends(self._found)
+        return self.noted()
+
+    def noted(self) -> dict[str, Number]:
+        """Return what was read of this epoch so far."""
+        found, self._found = self._found, {}
+        return {name: row.value for name, row in found.items()}
 
 
 def _last(frame: FrameType, stop: str) -> int | None:
-    """Return the last number before `stop`, a number or the name of one."""
-    if stop.isdecimal():
-        return int(stop) - 1
-    value = _resolve(read(frame, (stop.partition(".")[0],)), stop)
-    return value - 1 if type(value) is int else None
+    """Return the last number before `stop`, which is of names, numbers and what joins them."""
+    node = ast.parse(stop, mode="eval").body
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    value = _number(node, read(frame, names))
+    return None if value is None else value - 1
 
 
-def _version(value: Any) -> int:
-    """Return how often a tensor was changed in place, as far as it is counted."""
-    is_inference = getattr(value, "is_inference", None)
-    return 0 if is_inference is None or is_inference() else int(value._version)
+def _number(node: ast.expr, space: Mapping[str, Any]) -> int | None:
+    match node:
+        case ast.Constant(value=value):
+            pass
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATIONS:
+            one, other = _number(left, space), _number(right, space)
+            if one is None or other is None or (other == 0 and isinstance(op, ast.FloorDiv)):
+                return None
+            value = _OPERATIONS[type(op)](one, other)
+        case ast.Call(func=ast.Name(id="int"), args=[inner]):
+            return _number(inner, space)
+        case ast.Call(func=ast.Name(id="len"), args=[inner]):
+            found = resolve(space, ast.unparse(inner))
+            value = len(found) if isinstance(found, list | tuple | dict | range) else None
+        case _:
+            value = resolve(space, ast.unparse(node))
+    return value if type(value) is int else None
 
 
 def find(calls: list[tuple[FrameType, Site]], optimizer: object) -> Epochs | None:
@@ -151,7 +165,7 @@ def find(calls: list[tuple[FrameType, Site]], optimizer: object) -> Epochs | Non
     for frame, site in calls:
         texts = site.uses
         space = read(frame, {text.partition(".")[0] for text in texts})
-        holders = {text for text in texts if _holds(_resolve(space, text), optimizer)}
+        holders = {text for text in texts if _holds(resolve(space, text), optimizer)}
         for loop in reversed(site.loops):
             if loop.stores & holders:
                 return _made(best)
@@ -187,31 +201,3 @@ def _holds(value: object, optimizer: object) -> bool:
     else:
         parts = list(getattr(value, "__dict__", {}).values())
     return any(part is optimizer for part in parts)
-
-
-def _resolve(space: Mapping[str, Any], text: str) -> Any:
-    """Return the value of ``self.history['val']``; no code of the user's runs for it."""
-    root, *steps = _path(text)
-    value = space.get(root)
-    for step in steps:
-        if step.startswith("."):
-            value = getattr(value, "__dict__", {}).get(step[1:])
-        else:
-            value = value.get(step[1:]) if type(value) is dict else None
-    return value
-
-
-@lru_cache(maxsize=1024)
-def _path(text: str) -> tuple[str, ...]:
-    steps: list[str] = []
-    node: ast.expr = ast.parse(text, mode="eval").body
-    while True:
-        match node:
-            case ast.Attribute(value=node, attr=name):
-                steps.insert(0, f".{name}")
-            case ast.Subscript(value=node, slice=ast.Constant(value=str(key))):
-                steps.insert(0, f"[{key}")
-            case ast.Name(id=name):
-                return (name, *steps)
-            case _:
-                return ("",)

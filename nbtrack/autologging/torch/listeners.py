@@ -23,7 +23,7 @@ from nbtrack.autologging.torch.registry import (
     thread,
 )
 from nbtrack.autologging.torch.source import Site, site_of
-from nbtrack.autologging.torch.values import number, torch
+from nbtrack.autologging.torch.values import Number, mean, number, torch
 
 _getframe = sys._getframe
 _CALLER = 3  # frames from a listener to ``loss.backward()``: the tap, Tensor.backward, the user's
@@ -89,6 +89,7 @@ def _note(here: Here, tensors: Any) -> None:
     if here.training is not None:
         here.training.look(frame)
     site = site_of(frame)
+    (here.shares.add if site.is_share else here.shares.discard)(site.name)
     if not site.scalars and caller.f_back is frame:
         # By Tensor.backward; `torch.autograd.backward` itself is called one frame further in.
         if len(_known) >= _MAX_KNOWN:
@@ -134,7 +135,7 @@ def _validate(here: Here, value: Any, first: Any, reduction: Any) -> None:
     weight = int(first.shape[0]) if first.ndim else 1
     if reduction != "sum":
         total = total * weight
-    training.validate(site_of(frame).target or "loss", total, weight)
+    training.validate(frame, site_of(frame), total, weight)
 
 
 def on_loader(loader: Any) -> None:
@@ -142,13 +143,24 @@ def on_loader(loader: Any) -> None:
     try:
         here = thread.here
         here.look_in = 0
+        frame, training = user_frame(_getframe(1)), here.training
+        going = training if training is not None and not training.ended else None
         if torch().is_grad_enabled():
             here.loader = weakref.ref(loader)
-        frame = user_frame(_getframe(1))
-        if here.training is not None and here.training.epochs is not None and frame is not None:
-            here.training.look(frame)
+        elif going is not None:
+            going.expect(_batches(loader))
+        if going is not None and going.epochs is not None and frame is not None:
+            going.look(frame)
     except Exception as error:  # noqa: BLE001
         _trouble(error)
+
+
+def _batches(loader: Any) -> int:
+    """Return how many batches a loader says it has; 0 if it does not know."""
+    try:
+        return len(loader)
+    except TypeError:  # its dataset is a stream
+        return 0
 
 
 # --- steps --------------------------------------------------------------------------------------
@@ -184,9 +196,8 @@ def step_listener(
             here.training = training
             if not stepper.place:
                 locate(stepper, optimizer)
-            if len(losses) > 1 and (len(args) > 1 or kwargs):
-                # A closure: its first loss is that of the step, the others are a search.
-                losses = list(dict(reversed(losses)).items())
+            if len(losses) > 1:
+                losses = _of_one_step(here, is_search=bool(len(args) > 1 or kwargs))
             training.step(stepper, optimizer, losses)
         except Exception as error:  # noqa: BLE001
             _trouble(error)
@@ -194,6 +205,22 @@ def step_listener(
             here.losses.clear()
 
     return on_step
+
+
+def _of_one_step(here: Here, *, is_search: bool) -> list[tuple[str, Number]]:
+    """Return one number for each loss: there are several, or batches were accumulated.
+
+    Of a closure's, the first loss is that of the step, and the others are a search.
+    """
+    if is_search:
+        return list(dict(reversed(here.losses)).items())
+    by_name: dict[str, list[Number]] = {}
+    for name, value in here.losses:
+        by_name.setdefault(name, []).append(value)
+    return [
+        (name, sum(values) if name in here.shares else mean(values))
+        for name, values in by_name.items()
+    ]
 
 
 def forget() -> None:

@@ -6,11 +6,13 @@ import inspect
 import math
 import re
 import weakref
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
-from nbtrack.autologging.torch.frames import variables
+from nbtrack.autologging.torch.frames import read, variables
+from nbtrack.autologging.torch.results import resolve
 from nbtrack.autologging.torch.values import Number, number, torch
 from nbtrack.media import Plot
 
@@ -24,6 +26,7 @@ _LARGER_IS_BETTER = re.compile(
     r"acc|auc|f1|score|r2|iou|dice|bleu|rouge|precision|recall|map$|psnr|ssim|corr|top\d"
 )
 _SMALLER_IS_BETTER = re.compile(r"loss|err|mse|mae|rmse|ppl|perplexity|nll|bce|wer|cer|fid")
+_LOSS_NAME = re.compile(r"loss|criterion|entropy|nll|kl_div|elbo|mse|mae")
 _VALIDATION = re.compile(r"(^|_)(val|valid|validation|test|eval|dev)")
 
 
@@ -45,6 +48,17 @@ def named(frames: Sequence[FrameType]) -> Iterator[tuple[str, Any]]:
 def name_of(value: object, frames: Sequence[FrameType]) -> str | None:
     """Return what the user calls a value."""
     return next((name for name, other in named(frames) if other is value), None)
+
+
+def outer_name_of(value: object, frames: Sequence[FrameType]) -> str | None:
+    """Return what the user calls a value, as far out as possible: not as an argument is called."""
+    names = (
+        name
+        for frame in reversed(frames)
+        for name, other in named([frame])
+        if other is value and not name.startswith("_")
+    )
+    return next(names, None)
 
 
 def unwrapped(module: Any) -> Any:
@@ -122,10 +136,15 @@ def optimizer_params(optimizer: Any) -> tuple[dict[str, object], list[str]]:
         for key, value in first.items()
         if key not in _NO_SETTINGS and isinstance(value, (*_SCALARS, tuple))
     }
+    if isinstance(first.get("initial_lr"), int | float):  # a scheduler begins with another rate
+        params["lr"] = first["initial_lr"]
     params["optimizer_name"] = type(optimizer).__name__
     for i, group in enumerate(others, 1):
         for key, value in group.items():
-            if isinstance(value, _SCALARS) and value != first.get(key):
+            if key == "lr":
+                value = group.get("initial_lr", value)  # noqa: PLW2901
+            is_setting = isinstance(value, _SCALARS) and key not in _NO_SETTINGS
+            if is_setting and value != params.get(key):
                 params[f"{key}_group{i}"] = value
     defaults = inspect.signature(type(optimizer).__init__).parameters
     chosen = [
@@ -137,25 +156,66 @@ def optimizer_params(optimizer: Any) -> tuple[dict[str, object], list[str]]:
 
 
 def scheduler_params(optimizer: Any, frames: Sequence[FrameType]) -> dict[str, object]:
-    """Return the settings of the schedulers that the user has for an optimizer."""
-    params: dict[str, object] = {}
+    """Return the settings of the scheduler that the user has for an optimizer."""
     kind = torch().optim.lr_scheduler
     classes = (kind.LRScheduler, kind.ReduceLROnPlateau)
-    for _, value in named(frames):
-        if (
-            isinstance(value, classes)
-            and value.optimizer is optimizer
-            and "scheduler" not in params
-        ):
-            params["scheduler"] = type(value).__name__
-            for key, setting in vars(value).items():
-                if (
-                    isinstance(setting, (*_SCALARS, tuple))
-                    and not key.startswith("_")
-                    and key not in _NO_SETTINGS
-                ):
-                    params[f"scheduler.{key}"] = setting
+    of_it = (
+        value
+        for _, value in named(frames)
+        if isinstance(value, classes) and getattr(value, "optimizer", None) is optimizer
+    )
+    scheduler = next(of_it, None)
+    if scheduler is None:
+        return {}
+    params: dict[str, object] = {"scheduler": type(scheduler).__name__}
+    own = vars(scheduler)
+    for name in inspect.signature(type(scheduler).__init__).parameters:
+        setting = own.get(name, own.get(f"_{name}"))  # SequentialLR has _milestones
+        if name in _NO_SETTINGS or setting is None:
+            continue
+        if isinstance(setting, list | tuple | Counter):
+            # A list of schedulers is told by their names.
+            parts = [type(s).__name__ if isinstance(s, classes) else s for s in setting]
+            if all(isinstance(part, _SCALARS) for part in parts):
+                params[f"scheduler.{name}"] = ", ".join(map(str, parts))
+        elif isinstance(setting, _SCALARS):
+            params[f"scheduler.{name}"] = setting
     return params
+
+
+def loss_function(made: Iterable[tuple[FrameType, str]], frames: Sequence[FrameType]) -> str:
+    """Return what the user computes the loss with; empty if that cannot be told.
+
+    Parameters
+    ----------
+    made
+        Functions that were called for it, as the user's frames call them.
+    frames
+        Where else a module of torch's may be: it counts if it is the only one.
+    """
+    modules = torch().nn.modules.loss._Loss
+    found = [resolve(read(frame, (text.partition(".")[0],)), text) for frame, text in made]
+    texts = [text for value in found if (text := _loss_text(value))]
+    if not texts:
+        others = {id(value): value for _, value in named(frames) if isinstance(value, modules)}
+        texts = [_loss_text(value) for value in others.values()] if len(others) == 1 else []
+    return ", ".join(dict.fromkeys(texts))
+
+
+def _loss_text(value: Any) -> str:
+    kind = torch().nn
+    if isinstance(value, kind.modules.loss._Loss):
+        defaults = inspect.signature(type(value).__init__).parameters
+        chosen = [
+            f"{name}={own}"
+            for name, own in vars(value).items()
+            if name in defaults and own is not None and own != defaults[name].default
+        ]
+        chosen += [name for name in value._buffers if value._buffers[name] is not None]
+        return type(value).__name__ + (f"({', '.join(chosen)})" if chosen else "")
+    name = str(getattr(value, "__name__", type(value).__name__))
+    is_function = inspect.isfunction(value) or isinstance(value, kind.Module)
+    return name if is_function and _LOSS_NAME.search(name.lower()) else ""
 
 
 def is_sharded(model: Any) -> bool:
@@ -189,9 +249,17 @@ def validation_metric(keys: Iterable[str], known: Container[str]) -> str | None:
     >>> validation_metric(["val_acc", "loss"], set())
     'val_acc'
     """
-    found = [key for key in keys if key in known or _VALIDATION.search(key.lower())]
-    losses = [key for key in found if _SMALLER_IS_BETTER.search(key.lower())]
+    found = [
+        key
+        for key in keys
+        if (key in known or _VALIDATION.search(key.lower())) and "best" not in key.lower()
+    ]
     others = [key for key in found if _LARGER_IS_BETTER.search(key.lower())]
+    losses = [
+        key
+        for key in found
+        if _SMALLER_IS_BETTER.search(key.lower()) or (key in known and key not in others)
+    ]
     return next(iter(losses + others), None)
 
 

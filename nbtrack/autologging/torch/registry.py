@@ -17,7 +17,8 @@ from nbtrack.autologging.options import options
 from nbtrack.autologging.recording import Recording
 from nbtrack.autologging.torch import epochs, frames, models, source
 from nbtrack.autologging.torch.source import site_of
-from nbtrack.autologging.torch.training import Call, Place, Stepper, Training
+from nbtrack.autologging.torch.steppers import Call, Place, Stepper
+from nbtrack.autologging.torch.training import Training
 from nbtrack.autologging.torch.values import Number, torch
 from nbtrack.provenance import cells
 
@@ -36,10 +37,11 @@ _left_out: dict[int, tuple[weakref.ref[Any], str]] = {}
 class Here:
     """What a thread is at."""
 
-    __slots__ = ("loader", "look_in", "losses", "training")
+    __slots__ = ("loader", "look_in", "losses", "shares", "training")
 
     def __init__(self) -> None:
         self.losses: list[tuple[str, Number]] = []  # since the last step
+        self.shares: set[str] = set()  # losses that were divided by the batches of a step
         self.training: Training | None = None  # that stepped last
         self.look_in = 0  # backward passes until the next look at a function's variables
         self.loader: weakref.ref[Any] | None = None  # that began last, with gradients on
@@ -58,7 +60,9 @@ def go_on(stepper: Stepper, optimizer: Any) -> Stepper | None:
     tracker, training = current_tracker(LIBRARY), stepper.training
     if not scope.is_idle():
         return None
-    active = None if tracker is None else tracker.active_run()
+    active = None
+    if tracker is not None and not options(LIBRARY).exclusive:
+        active = tracker.active_run()
     if active is not training.run and (active is not None or training.is_users):
         _end([training], None)
         steppers.pop(id(optimizer), None)
@@ -85,7 +89,7 @@ def first_step(optimizer: Any) -> Stepper | None:
     place = _place(around)
     training = _training_around(here, place)
     if training is None:
-        training = _begin_anew(tracker, optimizer, around)
+        training = _begin_anew(tracker, optimizer, around, {name for name, _ in here.losses})
         if training is None:
             _leave_out(optimizer, "no run could be begun")
             return None
@@ -164,12 +168,23 @@ def _loops(place: Place) -> int:
     return sum(len(call.site.loops) for call in place)
 
 
-def _begin_anew(tracker: Tracker, optimizer: Any, around: list[FrameType]) -> Training | None:
+def _begin_anew(
+    tracker: Tracker, optimizer: Any, around: list[FrameType], losses: set[str]
+) -> Training | None:
     found = models.find_models(optimizer, around)
     hint = next((type(m).__name__ for m in found.values()), type(optimizer).__name__)
     training = _begin(tracker, hint)
     if training is not None:
         _log_loader(training, around)
+        attempt = training.recording.attempt
+        made = [
+            (frame, text)
+            for frame in around
+            for name in ("", *losses)
+            for text in site_of(frame).made.get(name, ())
+        ]
+        text = attempt("find the loss function", models.loss_function, made, around)
+        attempt("describe the loss function", training.describe_loss, text or "")
     return training
 
 
@@ -197,7 +212,7 @@ def _log_loader(training: Training, around: list[FrameType]) -> None:
     if type(loader.batch_size) is int:
         training.batch_size = loader.batch_size
         training.log_params({"batch_size": loader.batch_size})
-    name = models.name_of(loader, around) or "loader"
+    name = models.outer_name_of(loader, around) or "loader"
     training.recording.log_input(loader.dataset, name, "train")
 
 

@@ -1,26 +1,24 @@
-"""The last epoch of a loop in a function: its variables are read when the function returns.
+"""Variables of a function are read when it returns: afterwards they are gone.
 
-Afterwards they are gone, and before nobody knows that the epoch is over. So in the last epoch,
-from the last step on, the thread has a profile function: until the function returns, or steps
-once more. It costs the last validation about a microsecond for each call of a Python function.
+So the thread has a profile function for a while: from the end of a validation on, and where there
+is none that is heard, from the last step of the last epoch. It goes when the function returns, or
+with the next step. Meanwhile each call of a Python function costs about a microsecond.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import CodeType, FrameType
 
 
 class Return:
-    """Waits for a function to return, in the thread that asks for it.
+    """Waits for functions to return, in the thread that asks for it.
 
     Parameters
     ----------
-    code
-        The function's code.
     tell
-        Called with its frame.
+        By the code of a function, what is called with its frame when it returns.
 
     Examples
     --------
@@ -28,14 +26,13 @@ class Return:
     >>> def work():
     ...     wait.begin()
     ...     answer = 42
-    >>> wait = Return(work.__code__, lambda frame: print(frame.f_locals["answer"]))
+    >>> wait = Return({work.__code__: lambda frame: print(frame.f_locals["answer"])})
     >>> work()
     42
     """
 
-    def __init__(self, code: CodeType, tell: Callable[[FrameType], None]) -> None:
-        self._code = code
-        self._tell = tell
+    def __init__(self, tell: Mapping[CodeType, Callable[[FrameType], None]]) -> None:
+        self._left = {id(code): (code, function) for code, function in tell.items()}
 
     def begin(self) -> None:
         """Wait, unless somebody else is profiling."""
@@ -48,6 +45,8 @@ class Return:
             sys.setprofile(None)
 
     def _event(self, frame: FrameType, event: str, _: object) -> None:
-        if event == "return" and frame.f_code is self._code:
-            self.stop()
-            self._tell(frame)
+        if event == "return" and id(frame.f_code) in self._left:
+            _, tell = self._left.pop(id(frame.f_code))
+            if not self._left:
+                self.stop()
+            tell(frame)

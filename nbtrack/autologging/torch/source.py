@@ -1,53 +1,30 @@
-"""What the user wrote around a call: the name of the loss, the loops, what is assigned in them."""
+"""What the user wrote around a call: the name of the loss, how it was made, the loops."""
 
 from __future__ import annotations
 
 import ast
-import linecache
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from types import CodeType, FrameType
 from typing import Any
 
-from nbtrack.autologging.callsite import cells, parse
+from nbtrack.autologging.callsite import parse, texts
+from nbtrack.autologging.torch.loops import (
+    FUNCTIONS,
+    LOOPS,
+    Loop,
+    key_of,
+    loop_of,
+    short_name,
+    stored,
+    text_of,
+)
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_LOOPS = (ast.For, ast.AsyncFor, ast.While)
-_CLOCKS = re.compile(r"(time\.\w+|perf_counter|monotonic|default_timer|time)$")
-_EMPTY_LINES = re.compile(r"\A(\s*\n)+")
+_LOSS = re.compile(r"loss|err|nll|mse|mae|bce|_ce|ce$|elbo|kl")
 _CACHE = 4096
-
-
-@dataclass(frozen=True, eq=False)
-class Loop:
-    """A loop around a call.
-
-    Parameters
-    ----------
-    place
-        Where it stands.
-    counters
-        Variables that may count its rounds.
-    stores
-        What is assigned in it, as text: ``opt``, ``self.opt``.
-    floats
-        Variables and attributes assigned in it that may be results of a round.
-    lists
-        What is appended to in it, as text, with what its values are called, and the names that
-        these are made of.
-    stop
-        Where a counter that goes through a `range` stops, as text.
-    """
-
-    place: tuple[int, int, int]
-    counters: tuple[str, ...]
-    stores: frozenset[str]
-    floats: tuple[str, ...]
-    lists: Mapping[str, tuple[str, frozenset[str]]]
-    stop: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +47,13 @@ class Site:
         What its function assigns.
     uses
         Names and attributes in the call, as text.
+    made
+        Which functions are called for what its function assigns, by name; for the call itself
+        under an empty name.
+    is_share
+        Whether the loss was divided by the number of batches whose gradients are accumulated.
+    is_dropped
+        Whether nobody takes what the call returns.
     """
 
     call: ast.Call | None = None
@@ -79,6 +63,9 @@ class Site:
     loops: tuple[Loop, ...] = ()
     stores: frozenset[str] = frozenset()
     uses: tuple[str, ...] = ()
+    made: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    is_share: bool = False
+    is_dropped: bool = False
 
 
 _NOWHERE = Site()
@@ -107,27 +94,12 @@ def forget() -> None:
 def _find(frame: FrameType) -> Site:
     instruction = frame.f_lasti // 2
     where = next(islice(frame.f_code.co_positions(), instruction, None), None)
-    for text in _texts(frame):
+    for text in texts(frame):
         tree = _tree(text)
         call = tree.calls.get(where) if tree is not None and where is not None else None
         if tree is not None and call is not None:
             return tree.site(call)
     return _NOWHERE
-
-
-def _texts(frame: FrameType) -> Iterator[str]:
-    lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
-    if lines:
-        yield "".join(lines)
-    elif history := cells(frame):
-        # `%%time` and its kind compile the rest of the cell under a made-up file name. IPython
-        # has rewritten the cell to a call of the magic with that text.
-        magic = parse(history[-1])
-        for call in magic.calls.values() if magic else ():
-            for argument in call.args:
-                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                    # IPython takes empty lines off the beginning before it compiles the rest.
-                    yield _EMPTY_LINES.sub("", argument.value)
 
 
 @lru_cache(maxsize=64)
@@ -155,11 +127,11 @@ class _Tree:
         function: ast.AST | None = None
         node: ast.AST | None = call
         while node is not None:
-            if isinstance(node, _FUNCTIONS):
+            if isinstance(node, FUNCTIONS):
                 function = node
                 break
-            if isinstance(node, _LOOPS):
-                loops.insert(0, _loop(node))
+            if isinstance(node, LOOPS):
+                loops.insert(0, loop_of(node))
             node = self.parents.get(node)
         body: list[ast.AST] = list(self.module) if function is None else [function]
         name, scalars = _loss(call)
@@ -169,8 +141,11 @@ class _Tree:
             scalars=scalars,
             target=self._target(call),
             loops=tuple(loops),
-            stores=frozenset(text for part in body for text in _stores(part)),
-            uses=tuple({text: None for node in ast.walk(call) if (text := _text(node))}),
+            stores=frozenset(text for part in body for text in stored(part)),
+            uses=tuple({text: None for node in ast.walk(call) if (text := text_of(node))}),
+            made={**_made(body), "": _called(call)},
+            is_share=name in _shares(body),
+            is_dropped=isinstance(self.parents.get(call), ast.Expr),
         )
 
     def _target(self, call: ast.Call) -> str | None:
@@ -178,10 +153,13 @@ class _Tree:
         node: ast.AST = call
         while (parent := self.parents.get(node)) is not None:
             match parent:
-                case ast.Assign(targets=[target, *_]) | ast.AugAssign(target=target):
-                    return short_name(_text(target))
+                case ast.Assign(targets=[target, *_]):
+                    return short_name(text_of(target))
+                case ast.AugAssign(target=target):  # total += ...
+                    name = short_name(text_of(target)) or ""
+                    return name if _LOSS.search(name.lower()) else None
                 case ast.Call(func=ast.Attribute(value=owner, attr="append")):
-                    return short_name(_text(owner) or _key(owner))
+                    return short_name(text_of(owner) or key_of(owner))
                 case ast.stmt():
                     return None
             node = parent
@@ -195,131 +173,38 @@ def _loss(call: ast.Call) -> tuple[str, tuple[str, ...]]:
         expression = call.func.value
     if call.args:  # accelerator.backward(loss), torch.autograd.backward(loss)
         expression = call.args[0]
-    if (name := short_name(_text(expression) or _key(expression))) is not None:
+    if (name := short_name(text_of(expression) or key_of(expression))) is not None:
         return name, ()
     names = (node.id for node in ast.walk(expression) if isinstance(node, ast.Name))
     return "loss", tuple(dict.fromkeys(names))
 
 
-def _loop(node: ast.For | ast.AsyncFor | ast.While) -> Loop:
-    stores = set(_stores(*node.body))
-    if isinstance(node, ast.While):
-        tested = [n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)]
-        counters = [name for name in tested if name in stores]
-        if not tested:  # while True
-            counters = [text for text in _counted(node) if text.isidentifier()]
-    else:
-        counters = [n.id for n in ast.walk(node.target) if isinstance(n, ast.Name)]
-        batches = isinstance(node.iter, ast.Call) and _text(node.iter.func) == "enumerate"
-        if batches:
-            counters = [name for name in counters if "epoch" in name.lower()]
-    lists = dict(_appended(node))
-    clocks = set(_clocks(node))
-    floats = [
-        text
-        for text in sorted(stores)
-        if not text.rpartition(".")[2].startswith("_") and text not in clocks
-    ]
-    return Loop(
-        place=(node.lineno, node.col_offset, node.end_lineno or node.lineno),
-        counters=tuple(counters),
-        stores=frozenset(stores),
-        floats=tuple(floats),
-        lists=lists,
-        stop=None if isinstance(node, ast.While) else _stop(node.iter),
-    )
-
-
-def _stop(iterated: ast.expr) -> str | None:
-    """Return the end of ``range(n)``, ``range(1, n)``, ``trange(n)`` or ``tqdm(range(n))``."""
-    match iterated:
-        case ast.Call(func=ast.Name(id="range" | "trange"), args=[stop] | [_, stop]):
-            return ast.unparse(stop)
-        case ast.Call(args=[ast.Call() as inner, *_]):
-            return _stop(inner)
-    return None
-
-
-def _counted(loop: ast.While) -> Iterator[str]:
-    for node in ast.walk(loop):
-        if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
-            yield _text(node.target)
-
-
-def _stores(*nodes: ast.AST) -> Iterator[str]:
-    """Yield what is assigned in `nodes`, but not in functions inside, and not by a ``for``."""
-    waiting = list(nodes)
-    first = set(map(id, nodes))
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, (*_FUNCTIONS, ast.ClassDef)) and id(node) not in first:
-            continue
+def _made(body: list[ast.AST]) -> dict[str, tuple[str, ...]]:
+    """Return the functions that are called for what is assigned, by short name."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in (node for part in body for node in ast.walk(part)):
         match node:
-            case ast.Assign(targets=targets):
-                yield from _targets(*targets)
-            case ast.AugAssign(target=target) | ast.AnnAssign(target=target):
-                yield from _targets(target)
-            case ast.NamedExpr(target=target):
-                yield from _targets(target)
-            case ast.withitem(optional_vars=ast.expr() as target):
-                yield from _targets(target)
-        waiting += ast.iter_child_nodes(node)
+            case ast.Assign(targets=[target, *_], value=value) if called := _called(value):
+                if name := short_name(text_of(target)):
+                    found[name] = tuple(dict.fromkeys((*found.get(name, ()), *called)))
+    return found
 
 
-def _targets(*targets: ast.expr) -> Iterator[str]:
-    for target in targets:
-        if isinstance(target, ast.Tuple | ast.List):
-            yield from _targets(*target.elts)
-        elif isinstance(target, ast.Starred):
-            yield from _targets(target.value)
-        elif text := _text(target):
-            yield text
+def _called(value: ast.AST) -> tuple[str, ...]:
+    calls = (node for node in ast.walk(value) if isinstance(node, ast.Call))
+    return tuple(dict.fromkeys(text for call in calls if (text := text_of(call.func))))
 
 
-def _appended(loop: ast.AST) -> Iterator[tuple[str, tuple[str, frozenset[str]]]]:
-    """Yield the lists that get one value more, with what `Loop.lists` has of them."""
-    for node in ast.walk(loop):
+def _shares(body: list[ast.AST]) -> set[str]:
+    """Return what is divided by ``n`` where something is done for each n-th only (``i % n``)."""
+    divided: set[tuple[str, str]] = set()
+    counted: set[str] = set()
+    for node in (node for part in body for node in ast.walk(part)):
         match node:
-            case ast.Call(func=ast.Attribute(value=owner, attr="append"), args=[value]):
-                name = short_name(_text(owner) or _key(owner))
-                if name is not None:
-                    parts = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
-                    yield ast.unparse(owner), (name, frozenset(parts))
-
-
-def _clocks(loop: ast.AST) -> Iterator[str]:
-    """Yield what is assigned the time of day: no result of a round."""
-    for node in ast.walk(loop):
-        match node:
-            case ast.Assign(targets=targets, value=ast.Call(func=function)):
-                if _CLOCKS.match(_text(function)):
-                    yield from _targets(*targets)
-
-
-def _text(node: ast.AST) -> str:
-    """Return the text of a name or of attributes of one; else nothing."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute) and (owner := _text(node.value)):
-        return f"{owner}.{node.attr}"
-    return ""
-
-
-def _key(node: ast.AST) -> str:
-    """Return the constant by which an item is taken: ``val`` for ``history['val']``."""
-    match node:
-        case ast.Subscript(slice=ast.Constant(value=str(key))):
-            return key
-    return ""
-
-
-def short_name(text: str) -> str | None:
-    """Return the last part of a name, as ``loss`` of ``self.loss``; None for none.
-
-    Examples
-    --------
-    >>> from nbtrack.autologging.torch.source import short_name
-    >>> short_name("self.loss"), short_name("")
-    ('loss', None)
-    """
-    return text.rpartition(".")[2] or None
+            case ast.BinOp(op=ast.Mod(), right=number):
+                counted.add(ast.unparse(number))
+            case ast.AugAssign(target=target, op=ast.Div(), value=number):
+                divided.add((text_of(target), ast.unparse(number)))
+            case ast.Assign(targets=[target], value=ast.BinOp(op=ast.Div(), right=number)):
+                divided.add((text_of(target), ast.unparse(number)))
+    return {short_name(text) or "" for text, number in divided if number in counted}

@@ -57,8 +57,8 @@ def watch(model: Any, optimizer: Any = None, *, gradient_norm: bool | None = Non
             f"A {type(optimizer).__name__} is no optimizer.", hint="Give a torch.optim.Optimizer."
         )
     if current_tracker() is None:
-        autologging.enable(FluentTracker(), "torch")
-    tracker = current_tracker()
+        autologging.enable(FluentTracker(), registry.LIBRARY)
+    tracker = current_tracker(registry.LIBRARY)
     training = None
     if tracker is not None:
         training = registry.follow(tracker, sys._getframe(1), model, optimizer)

@@ -1,7 +1,8 @@
 """PyTorch: the state of a module as safetensors. There is no pickle, and no code in it.
 
 What comes back is the module, where its class can be imported and made without arguments, and
-otherwise its state, for ``Net(...).load_state_dict(state)``.
+otherwise its state, for ``Net(...).load_state_dict(state)``. MLflow loads such a module, too, as
+``pyfunc``: the loader that MLmodel names is this file.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nbtrack.errors import InvalidParameterError, MissingPackageError, NotFoundError
 from nbtrack.models.flavors.base import ModelTooLargeError, Snapshot
@@ -92,8 +93,8 @@ def snapshot(model: object, *, max_bytes: int) -> Snapshot:
             "left_out": [name for name in model.tensors if name not in tensors],
             "torch_version": str(torch.__version__),
         },
-        pyfunc={},
-        requirements=(f"torch=={torch.__version__.partition('+')[0]}", "safetensors"),
+        pyfunc={"loader_module": __name__},
+        requirements=(f"torch=={torch.__version__.partition('+')[0]}", "safetensors", "nbtrack"),
     )
 
 
@@ -120,6 +121,75 @@ def load(directory: Path, native: Mapping[str, Any]) -> object:
             if owner in state:
                 state[str(name)] = state[owner]
     return _module(str(native.get("model_class", "")), state) or state
+
+
+class Predictor:
+    """A module as MLflow's ``pyfunc`` has it.
+
+    Parameters
+    ----------
+    module
+        The module; it is set to evaluation.
+    """
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._module = module.eval()
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Return what the module gives for an array, or for the rows of a frame, as an array.
+
+        Parameters
+        ----------
+        data
+            Floats become those of the module; other numbers stay as they are.
+        params
+            None are known.
+
+        Raises
+        ------
+        InvalidParameterError
+            The data is no array and no frame, or there are params.
+        """
+        import numpy as np
+        import torch
+
+        if params:
+            raise InvalidParameterError(f"A module takes no params: {sorted(params)}.")
+        values = data.to_numpy() if hasattr(data, "to_numpy") else data
+        if not isinstance(values, np.ndarray) or values.dtype == object:
+            raise InvalidParameterError(
+                f"A {type(data).__name__} cannot be given to a module.",
+                hint="Give an array of numbers, or a frame of them.",
+            )
+        tensor = torch.from_numpy(np.ascontiguousarray(values))
+        if tensor.is_floating_point():
+            own = (p.dtype for p in self._module.parameters() if p.is_floating_point())
+            tensor = tensor.to(next(own, torch.float32))
+        with torch.no_grad():
+            return self._module(tensor).numpy()
+
+
+def _load_pyfunc(path: str) -> Predictor:
+    """Return what MLflow predicts with; it calls this with the model's directory.
+
+    Raises
+    ------
+    InvalidParameterError
+        Only the state is there.
+    """
+    import yaml
+
+    directory = Path(path)
+    content = yaml.safe_load((directory / "MLmodel").read_text(encoding="utf-8"))
+    native = content["flavors"]["torch"]
+    found = load(directory, native)
+    if isinstance(found, dict):
+        raise InvalidParameterError(
+            f"The model {directory} is a state without its module: {native.get('model_class')} "
+            "cannot be imported here and made without arguments.",
+            hint="nbtrack.load_model gives the state, for Net(...).load_state_dict(state).",
+        )
+    return Predictor(cast("torch.nn.Module", found))
 
 
 def _module(model_class: str, state: Mapping[str, Any]) -> Any:
