@@ -84,7 +84,10 @@ class Epochs:
 
     def note(self, frame: FrameType, losses: Container[str]) -> None:
         """Read the variables of the loop: some may be set back before the epoch is over."""
-        self._results.take(read(frame, self._results.roots), losses, self._found)
+        self._results.take(self._variables(frame), losses, self._found)
+
+    def _variables(self, frame: FrameType) -> Mapping[str, Any]:
+        return read(frame, self._results.roots) if self.space is None else self.space
 
     def add(self, results: Mapping[str, Number]) -> None:
         """Take in results of this epoch that come from elsewhere."""
@@ -96,7 +99,9 @@ class Epochs:
         What the loop assigns before the line where it is now is the next one's already.
         """
         old, found = self._found, dict(self._found)
-        self._results.take(read(frame, self._results.roots), losses, found)
+        self._results.take(self._variables(frame), losses, found)
+        if not found:
+            return {}
         line = frame.f_lineno
         self._found = {
             name: row

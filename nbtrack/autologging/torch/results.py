@@ -47,6 +47,12 @@ class Results:
         self._counter = counter
         texts = (*loop.results, *loop.lists)
         self.roots = tuple({text.partition(".")[0].partition("[")[0]: None for text in texts})
+        # Where each step is an epoch, all this is gone through at each: prepared once.
+        self._assigned = [
+            (text, name, assigned.line)
+            for text, assigned in loop.results.items()
+            if (name := short_name(text)) is not None
+        ]
         self._marks: dict[tuple[str, str], object] = {}  # what was there before, or was taken
         self._grown: dict[str, _Grown] = {}
         # ``running = 0.0`` begins something: the very constant is no result.
@@ -64,16 +70,18 @@ class Results:
         losses
             Names that are logged as losses already.
         """
-        for text, assigned in self._loop.results.items():
+        for text, name, line in self._assigned:
             value = resolve(space, text)
-            name = short_name(text)
-            if value is None or name is None:
-                continue
-            for key, part in _parts(value):
-                called = _entry(name, key)
-                number = None if called in losses else self._new(text, key, part)
+            if type(value) is dict:
+                parts = [(_entry(name, key), key, part) for key, part in _parts(value)]
+            else:
+                parts = [(name, "", value)]
+            for called, key, part in parts:
+                if part is None or called in losses:
+                    continue
+                number = self._new(text, key, part)
                 if number is not None:
-                    found[called] = Found(number, assigned.line)
+                    found[called] = Found(number, line)
         for text, appended in self._loop.lists.items():
             values = resolve(space, text)
             if isinstance(values, list):
@@ -89,14 +97,18 @@ class Results:
 
     def _new(self, text: str, key: str, value: Any) -> Number | None:
         """Return a number, unless it was there before."""
-        number = result(value)
-        if number is None or any(value is zero for zero in self._zeros):
-            return None
-        # A tensor is not kept, and may be counted up in place. A float that was assigned again
-        # is another object.
-        mark = value if isinstance(value, float) else (id(value), _version(value))
         before = self._marks.get((text, key))
-        if before is mark or (isinstance(mark, tuple) and before == mark):
+        if before is value:  # a float that was assigned again is another object
+            return None
+        number = result(value)
+        if number is None:
+            return None
+        for zero in self._zeros:
+            if value is zero:
+                return None
+        # A tensor is not kept, and may be counted up in place.
+        mark = value if isinstance(value, float) else (id(value), _version(value))
+        if isinstance(mark, tuple) and before == mark:
             return None
         self._marks[text, key] = mark
         return number

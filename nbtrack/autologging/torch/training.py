@@ -340,10 +340,12 @@ class Training:
     def _log_results(self, results: dict[str, Number], number: int) -> None:
         """Log what an epoch has brought, at its number; and keep the model if it is the best."""
         results = results | self._validation.take(results)
+        if not results:
+            return
         now = now_ms()
         for name, value in results.items():
             self._points.add(name, number, value, now)
-        if results and self._best.is_better(self._validation.metric(results), results):
+        if self._best.is_better(self._validation.metric(results), results):
             self._best.epoch, self._best.steps = number, self._steps()
             limit = settings.best_model_mb * _MB
             if limit and self.recording.options.log_models:
