@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import weakref
 from collections.abc import Container, Iterator, Mapping
 from functools import lru_cache
 from types import CodeType
@@ -27,6 +28,32 @@ class _Grown(NamedTuple):
     values: list[Any]
     length: int
     name: str | None
+
+
+class _Mark(NamedTuple):
+    """A tensor or array, as it was: it is not kept, and may be counted up in place.
+
+    The next one may come to lie where it lay, so its address does not tell it.
+    """
+
+    reference: weakref.ref[Any] | None
+    state: object
+
+    @classmethod
+    def of(cls, value: Any, number: Number) -> _Mark:
+        try:
+            reference = weakref.ref(value)
+        except TypeError:  # one of numpy's numbers: another one of the same value is as good
+            reference = None
+        # To compare the numbers of a device is to wait for it; its tensors count their changes.
+        return cls(reference, number if isinstance(number, float) else _version(value))
+
+    def is_same(self, other: _Mark) -> bool:
+        if self.state != other.state or (self.reference is None) != (other.reference is None):
+            return False
+        if self.reference is None or other.reference is None:
+            return True
+        return self.reference() is other.reference()
 
 
 class Results:
@@ -106,9 +133,8 @@ class Results:
         for zero in self._zeros:
             if value is zero:
                 return None
-        # A tensor is not kept, and may be counted up in place.
-        mark = value if isinstance(value, float) else (id(value), _version(value))
-        if isinstance(mark, tuple) and before == mark:
+        mark = value if isinstance(value, float) else _Mark.of(value, number)
+        if isinstance(mark, _Mark) and isinstance(before, _Mark) and before.is_same(mark):
             return None
         self._marks[text, key] = mark
         return number

@@ -29,6 +29,7 @@ class Validation:
         self._usual = 0  # losses in the epoch before
         self._heard = 0
         self._sums: dict[str, tuple[Number, int]] = {}
+        self._parts: dict[str, list[Number]] = {}  # the last loss, where there were several
         self._metrics: set[str] = set()  # what the user calls such losses
         self._doubled: set[str] = set()  # losses that a variable of the user's has, too
 
@@ -49,6 +50,7 @@ class Validation:
         """
         before, count = self._sums.get(name, (0.0, 0))
         self._sums[name] = before + total, count + weight
+        self._parts[name] = [total / max(weight, 1)] if count else []
         self._heard += 1
         expected = self._usual or self.planned or int(alone)
         return self._heard == expected
@@ -56,7 +58,7 @@ class Validation:
     def drop_partial(self) -> None:
         """Forget a validation that was broken off."""
         if self._heard < (self._usual or self.planned):
-            self._sums = {}
+            self._sums, self._parts = {}, {}
 
     def take(self, results: Mapping[str, Number]) -> dict[str, Number]:
         """Return the means of this epoch, but those that `results` has; and begin anew."""
@@ -70,12 +72,21 @@ class Validation:
         for name, called, value in zip(self._sums, names, means, strict=True):
             own = {key for key in results if _is_same(key, results[key], name, called, value)}
             self._metrics |= own or {called}
-            if own:
+            if name in own and self._is_last(name, results[name]):
+                found[name] = value  # the variable has the last batch, and not all of them
+            elif own:
                 self._doubled.add(called)
             elif called not in self._doubled:
                 found[called] = value
-        self._sums = {}
+        self._sums, self._parts = {}, {}
         return found
+
+    def _is_last(self, name: str, value: Number) -> bool:
+        """Whether a variable has the last one of several losses."""
+        if not self._parts[name]:
+            return False
+        one, other = to_floats([*self._parts[name], value])
+        return math.isclose(one, other, rel_tol=_SAME)
 
     def metric(self, results: Mapping[str, Number]) -> str | None:
         """Return the metric by which the best model is chosen."""

@@ -128,6 +128,48 @@ def test_sums_that_begin_anew(tracker, run):
     assert steps(tracked, "val_loss") == [0, 1, 2]
 
 
+def test_a_variable_that_has_the_last_batch_of_a_validation(tracker, run):
+    """The mean is logged, under its name."""
+    run(
+        """
+means = []
+for epoch in range(20):
+"""
+        + EPOCH
+        + """
+    total = 0
+    with torch.no_grad():
+        for xb, yb in loader:
+            val_loss = criterion(model(xb), yb)
+            total += float(val_loss) * len(xb)
+    means.append((epoch, total / len(X)))
+    del total
+"""
+    )
+    (tracked,) = tracker.runs
+    found = run.space["means"]
+    assert steps(tracked, "val_loss") == list(range(20))
+    for (_, expected), (_, value) in zip(found, tracked.metrics["val_loss"], strict=True):
+        assert value == pytest.approx(expected, rel=1e-5)
+
+
+def test_tensors_of_each_epoch_are_all_there(tracker, run):
+    """A new tensor may lie where the last one lay."""
+    run(
+        """
+for epoch in range(40):
+"""
+        + EPOCH
+        + """
+    val_acc = (model(X).argmax(1) == y).float().mean()
+    steady = torch.tensor(0.5)
+"""
+    )
+    (tracked,) = tracker.runs
+    assert steps(tracked, "val_acc") == list(range(40))
+    assert steps(tracked, "steady") == list(range(40))
+
+
 def test_what_comes_before_the_step_is_of_its_round(tracker, run):
     run(
         """
