@@ -22,12 +22,15 @@ from nbtrack.ipython.card import CardDeck
 from nbtrack.ipython.config import NBTrack
 from nbtrack.ipython.magics import CELLS, NbtrackMagics, is_off, off_cell
 from nbtrack.provenance import cells
-from nbtrack.tracking import events, notices
+from nbtrack.tracking import events, later, notices
 from nbtrack.tracking.location import current_place
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
     from traitlets.config import Configurable
+
+_SETTLE_S = 0.25
+"""How long a cell waits at most for what its runs are still told: a notebook may be saved then."""
 
 _loaded: dict[int, Extension] = {}  # by id of the shell
 
@@ -100,6 +103,7 @@ class Extension:
             outcome = "interrupted"
         cells.end_cell(outcome)
         scope.pause(False)
+        later.wait(_SETTLE_S)
         self._deck.end_cell()
         notices.show_waiting(_show_notice)
 

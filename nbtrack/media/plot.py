@@ -14,6 +14,7 @@ from nbtrack.media.plain import plain
 PLOTS = "plots"
 """The folder of a run that they are in."""
 _UNSAFE = re.compile(r"[^\w.() +=@-]+")
+_DEVICE = re.compile(r"(con|prn|aux|nul|com.|lpt.) *(\.|$)", re.IGNORECASE)  # to Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Plot:
     @property
     def path(self) -> str:
         """Where it is among the artifacts; characters that no path can have become ``_``."""
-        return f"{PLOTS}/{_UNSAFE.sub('_', self.name).strip(' .') or 'plot'}.json"
+        name = _UNSAFE.sub("_", self.name).strip(" .") or "plot"
+        return f"{PLOTS}/{'_' if _DEVICE.match(name) else ''}{name}.json"
 
     def encode(self) -> bytes:
         """Return the content of its file. NaN is null, infinities are texts: JSON has neither."""

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nbtrack.artifacts.digest import check_path
@@ -30,6 +30,8 @@ def test_what_json_does_not_have() -> None:
 
 
 @given(st.text(max_size=40))
+@example("LPT0")
+@example("nul.x")
 def test_any_name_is_a_path(name: str) -> None:
     path = Plot(name, "residuals", {}).path
     assert check_path(path) == path
