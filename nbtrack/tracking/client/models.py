@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from nbtrack.errors import InvalidParameterError
 from nbtrack.models import load_directory
 from nbtrack.registry import ModelUri, RunUri, parse
 from nbtrack.tracking.client.artifacts import Artifacts
+from nbtrack.tracking.paths import AnyPath
 from nbtrack.tracking.run import MODEL_PATH
 from nbtrack.types import ModelVersion, RegisteredModel
 
@@ -51,7 +55,9 @@ class Models(Artifacts):
         """Return all registered models with their versions."""
         return [] if self._is_empty() else self._workspace.registry.search_models()
 
-    def load_model(self, model_uri: str, *, trust: bool = False) -> object:
+    def load_model(
+        self, model_uri: str, *, trust: bool = False, dst_path: AnyPath | None = None
+    ) -> object:
         """Return a model as it was when it was logged.
 
         Parameters
@@ -62,6 +68,8 @@ class Models(Artifacts):
         trust
             Load it although it was not saved by this user on this machine. Loading a model can
             run any code that its maker put in.
+        dst_path
+            A folder that its files are copied to; they stay there.
 
         Raises
         ------
@@ -72,9 +80,25 @@ class Models(Artifacts):
         IntegrityError
             Its bytes are damaged.
         """
+        with self.model_directory(model_uri, dst_path) as directory:
+            return load_directory(directory, trust=trust, called=model_uri)
+
+    @contextlib.contextmanager
+    def model_directory(self, model_uri: str, dst_path: AnyPath | None = None) -> Iterator[Path]:
+        """Have a model's files in a directory for a while, or in `dst_path` for good.
+
+        Raises
+        ------
+        NotFoundError, InvalidParameterError, IntegrityError
+            As of `load_model`.
+        """
         target = self.locate(model_uri)
-        if isinstance(target, Path):
-            return load_directory(target, trust=trust)
-        with tempfile.TemporaryDirectory(prefix="nbtrack-") as folder:
-            directory = self.download_artifacts(target.run_id, target.path, folder)
-            return load_directory(Path(directory), trust=trust, called=model_uri)
+        with contextlib.ExitStack() as stack:
+            if isinstance(target, Path):
+                if dst_path is not None:
+                    target = Path(shutil.copytree(target, dst_path, dirs_exist_ok=True))
+                yield target
+                return
+            if dst_path is None:
+                dst_path = stack.enter_context(tempfile.TemporaryDirectory(prefix="nbtrack-"))
+            yield Path(self.download_artifacts(target.run_id, target.path, dst_path))
