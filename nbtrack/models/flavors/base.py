@@ -44,6 +44,8 @@ class Snapshot:
         Which of the files are an example of what it takes, as MLmodel has it.
     metadata
         What the user says about it.
+    facts
+        What MLmodel says besides, at its top.
     """
 
     flavor: str
@@ -55,6 +57,7 @@ class Snapshot:
     signature: Mapping[str, str | None] | None = None
     example: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] | None = None
+    facts: Mapping[str, Any] | None = None
 
     @property
     def size_bytes(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from nbtrack.errors import InvalidParameterError
 from nbtrack.models import load_directory
+from nbtrack.models.io import needs_its_files
 from nbtrack.registry import ModelUri, RunUri, parse
 from nbtrack.tracking.client.artifacts import Artifacts
 from nbtrack.tracking.paths import AnyPath
@@ -101,4 +103,7 @@ class Models(Artifacts):
                 return
             if dst_path is None:
                 dst_path = stack.enter_context(tempfile.TemporaryDirectory(prefix="nbtrack-"))
-            yield Path(self.download_artifacts(target.run_id, target.path, dst_path))
+            directory = Path(self.download_artifacts(target.run_id, target.path, dst_path))
+            if (directory / "MLmodel").is_file() and needs_its_files(directory):
+                atexit.register(stack.pop_all().close)
+            yield directory
