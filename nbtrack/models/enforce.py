@@ -224,8 +224,11 @@ def _frame_of_dict(data: dict[Any, Any], schema: Schema) -> Any:
     )
     if is_row or any(isinstance(spec.type, Array | Object) for spec in schema):
         return pd.DataFrame([data])
-    deep: Any = {k: isinstance(v, np.ndarray) and v.ndim > 1 for k, v in data.items()}
-    return pd.DataFrame({k: v.tolist() if deep[k] else v for k, v in data.items()})
+    if isinstance(wanted, Array):
+        return _array(value, wanted, what, required)
+    if isinstance(wanted, Map):
+        return _map(value, wanted, what, required)
+    return _object(value, wanted, what)
 
 
 def _check_names(names: list[Any], schema: Schema) -> None:
@@ -382,7 +385,7 @@ def _array(value: Any, wanted: Array, what: str, required: bool) -> Any:
     return np.array(found) if isinstance(value, np.ndarray) else found
 
 
-def _object(value: Any, wanted: Object, what: str, required: bool) -> Any:
+def _object(value: Any, wanted: Object, what: str) -> Any:
     if not isinstance(value, dict):
         raise _no(value, "a dict", what)
     known = {p.name: p for p in wanted.properties}

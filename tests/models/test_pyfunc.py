@@ -177,7 +177,7 @@ def test_what_does_not_fit_is_told() -> None:
         InvalidParameterError, match=r"column 'y' is float64, and the model takes long \(int64\)"
     ):
         model.predict(pd.DataFrame({"x": [0.5], "y": [1.5]}))
-    with pytest.raises(InvalidParameterError, match="param 'k' is long .*cannot be 'a', a str"):
+    with pytest.raises(InvalidParameterError, match=r"param 'k' is long .*cannot be 'a', a str"):
         model.predict(pd.DataFrame({"x": [0.5], "y": [1]}), params={"k": "a"})
     with pytest.warns(UserWarning, match="knows no param 'other'"):
         model.predict(pd.DataFrame({"x": [0.5], "y": [1]}), params={"other": 1})
@@ -229,11 +229,8 @@ def test_code_goes_along_and_is_not_run_unasked(tmp_path: Path) -> None:
     with nbtrack.start_run():
         info = nbtrack.pyfunc.log_model(python_model=use, code_paths=["helper_of_a_model.py"])
     assert nbtrack.pyfunc.load_model(info.model_uri).predict([1]) == 5
-    nbtrack.sklearn.save_model(
-        DummyClassifier().fit([[0]], [1]),
-        "s",
-        code_paths=["s.py"] if (tmp_path / "s.py").write_text("") else ["s.py"],
-    )
+    (tmp_path / "s.py").write_text("")
+    nbtrack.sklearn.save_model(DummyClassifier().fit([[0]], [1]), "s", code_paths=["s.py"])
     (tmp_path / "s" / seal.FILE).unlink()
     with pytest.raises(UntrustedModelError, match="with code of its own"):
         nbtrack.pyfunc.load_model("s")
