@@ -7,7 +7,6 @@ else. The rules are MLflow's, so that a model takes here what it takes there.
 from __future__ import annotations
 
 import copy
-import decimal
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -224,11 +223,8 @@ def _frame_of_dict(data: dict[Any, Any], schema: Schema) -> Any:
     )
     if is_row or any(isinstance(spec.type, Array | Object) for spec in schema):
         return pd.DataFrame([data])
-    if isinstance(wanted, Array):
-        return _array(value, wanted, what, required)
-    if isinstance(wanted, Map):
-        return _map(value, wanted, what, required)
-    return _object(value, wanted, what)
+    deep = {k: isinstance(v, np.ndarray) and v.ndim > 1 for k, v in data.items()}
+    return pd.DataFrame({k: v.tolist() if deep[k] else v for k, v in data.items()})
 
 
 def _check_names(names: list[Any], schema: Schema) -> None:
@@ -261,17 +257,18 @@ def _column(values: Any, spec: Any, what: str) -> Any:
 def _cast(values: Any, wanted: DataType, what: str) -> Any:
     """Return a column in the type wanted, if no value changes by that."""
     import numpy as np
+    import pandas as pd
 
-    if values.dtype.kind == "O" and wanted not in {DataType.binary, DataType.string}:
+    if _is_objects(values.dtype) and wanted not in {DataType.binary, DataType.string}:
         values = values.infer_objects()
     found, numpy_type = values.dtype, wanted.to_numpy()
     if _fits(values, wanted):
         return values
     try:
-        if wanted is DataType.datetime and found.kind in "MO":
+        if wanted is DataType.datetime and (found.kind == "M" or _is_objects(found)):
             return values.astype(numpy_type)
-        if wanted is DataType.double and _are_decimals(values):
-            return values.astype(numpy_type)
+        if wanted is DataType.double and _is_objects(found):  # decimals, or nothing at all
+            return pd.to_numeric(values)
         # A column of 0 and 1 is often one of floats whose values happened to be whole.
         is_flags = found == np.int64 and numpy_type.kind == "f" and values.isin([0, 1]).all()
         if is_flags or _is_wider(found, numpy_type):
@@ -292,14 +289,14 @@ def _fits(values: Any, wanted: DataType) -> bool:
     if found == wanted.to_pandas() or found == wanted.to_numpy():
         return True
     if wanted in {DataType.string, DataType.binary}:
-        is_text = found.kind == "O" or isinstance(found, pd.StringDtype)
+        is_text = _is_objects(found) or isinstance(found, pd.StringDtype)
         return is_text or (wanted is DataType.binary and found.kind == "S")
-    return wanted is DataType.boolean and found.kind == "O"  # None would become False
+    return wanted is DataType.boolean and _is_objects(found)  # None would become False
 
 
-def _are_decimals(values: Any) -> bool:
-    is_object = values.dtype.kind == "O" and len(values) > 0
-    return is_object and all(isinstance(value, decimal.Decimal) for value in values)
+def _is_objects(dtype: Any) -> bool:
+    """Whether a column holds any objects: pandas' own types say so of themselves, too."""
+    return bool(dtype.kind == "O") and type(dtype).__module__.partition(".")[0] == "numpy"
 
 
 def _is_wider(found: Any, wanted: Any) -> bool:
@@ -338,8 +335,11 @@ def _value(value: Any, wanted: Any, what: str, required: bool) -> Any:
         return None if missing and isinstance(wanted, DataType) else value
     if isinstance(wanted, DataType):
         return _single(value, wanted, what)
-    deep = {Array: _array, Map: _map, Object: _object}[type(wanted)]
-    return deep(value, wanted, what, required)
+    if isinstance(wanted, Array):
+        return _array(value, wanted, what, required)
+    if isinstance(wanted, Map):
+        return _map(value, wanted, what, required)
+    return _object(value, wanted, what)
 
 
 def _is_missing(value: Any) -> bool:
@@ -415,6 +415,8 @@ def _tensors(data: Any, schema: Schema) -> Any:
     import numpy as np
     import pandas as pd
 
+    if isinstance(data, pd.Series):
+        data = pd.DataFrame(data)
     specs = [spec for spec in schema if isinstance(spec, TensorSpec)]
     if not schema.has_input_names():
         spec = specs[0]
