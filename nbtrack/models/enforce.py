@@ -48,8 +48,8 @@ def enforce_schema(data: Any, schema: Schema) -> Any:
     Examples
     --------
     >>> import pandas as pd
-    >>> schema = Schema([ColSpec("double", "x")])
-    >>> enforce_schema(pd.DataFrame({"y": [1], "x": pd.array([1], "int32")}), schema)
+    >>> schema = Schema.from_dict([{"type": "double", "name": "x"}])
+    >>> enforce_schema(pd.DataFrame({"x": [1.0]}, dtype="float32"), schema)
          x
     0  1.0
     """
