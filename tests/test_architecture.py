@@ -23,7 +23,7 @@ LAYERS = (
     ("registry", "transfer"),
     ("tracking",),
     ("autologging", "projects", "serving", "bundles", "datasource", "htmlview"),
-    ("widgets", "report", "server", "testing", "sklearn", "pytorch"),
+    ("widgets", "report", "server", "testing", "sklearn", "pytorch", "pyfunc"),
     ("ipython", "cli", "__init__"),
     ("__main__",),
 )
@@ -37,6 +37,7 @@ ALLOWED_SIBLINGS = {
     ("settings", "addresses"),  # and is refused where it is set
     ("store", "artifacts"),  # who keeps the file in order looks after what lies outside of it
     ("data", "provenance"),  # what is known of data without MLflow's forms; secrets are masked
+    ("models", "data"),  # the schema of what a model takes is that of data
     ("packing", "errors"),  # bytes that are no chunk are one of nbtrack's errors
     ("transfer", "registry"),  # what a registered model may be called
     ("settings", "errors"),  # a value that cannot be accepted is one of nbtrack's errors

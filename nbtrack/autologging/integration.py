@@ -77,7 +77,7 @@ class TrackedRun(Protocol):
         artifact_path: str = "model",
         *,
         registered_model_name: str | None = None,
-    ) -> None:
+    ) -> object:
         """Keep a model that is bytes already; one with the same path takes its place."""
 
     def look_for_twin(self) -> None:

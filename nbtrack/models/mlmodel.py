@@ -12,36 +12,54 @@ from nbtrack.errors import InvalidParameterError, NotFoundError
 from nbtrack.models.flavors.base import Snapshot
 
 FILE = "MLmodel"
+PYFUNC = "python_function"
 _MAX_BYTES = 10 * 2**20
 
 
 def describe(snapshot: Snapshot, *, run_id: str, artifact_path: str, model_id: str) -> bytes:
     """Return the text of the MLmodel file of a snapshot."""
+    return _dump(
+        content_of(snapshot, run_id=run_id, artifact_path=artifact_path, model_id=model_id)
+    )
+
+
+def content_of(
+    snapshot: Snapshot, *, run_id: str, artifact_path: str, model_id: str
+) -> dict[str, Any]:
+    """Return what the MLmodel file of a snapshot says.
+
+    Parameters
+    ----------
+    run_id, artifact_path
+        Empty: it is saved outside of a run.
+    """
     now = datetime.datetime.now(datetime.UTC)
     python_function = {
         "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
         "python_version": platform.python_version(),
         **snapshot.pyfunc,
     }
+    flavors = {PYFUNC: python_function}
+    if snapshot.flavor != PYFUNC:
+        flavors[snapshot.flavor] = dict(snapshot.native)
     told: dict[str, Any] = {}
     if snapshot.example is not None:
         told["saved_input_example_info"] = dict(snapshot.example)
     if snapshot.signature is not None:
         told["signature"] = {"inputs": None, "outputs": None, "params": None, **snapshot.signature}
-    return _dump(
-        {
-            "artifact_path": artifact_path,
-            "flavors": {
-                "python_function": python_function,
-                snapshot.flavor: dict(snapshot.native),
-            },
-            "model_size_bytes": snapshot.size_bytes,
-            "model_uuid": model_id,
-            "run_id": run_id,
-            **told,
-            "utc_time_created": now.strftime("%Y-%m-%d %H:%M:%S.%f"),
-        }
-    )
+    if snapshot.metadata is not None:
+        told["metadata"] = dict(snapshot.metadata)
+    place = {"artifact_path": artifact_path} if artifact_path else {}
+    return {
+        **place,
+        "flavors": flavors,
+        "model_size_bytes": snapshot.size_bytes,
+        "model_uuid": model_id,
+        **({"run_id": run_id} if run_id else {}),
+        **told,
+        **(snapshot.facts or {}),
+        "utc_time_created": now.strftime("%Y-%m-%d %H:%M:%S.%f"),
+    }
 
 
 def environment_files(snapshot: Snapshot) -> dict[str, bytes]:

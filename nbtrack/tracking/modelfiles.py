@@ -41,7 +41,10 @@ class ModelFiles(Loggable):
     def pack(self) -> Fields:
         """Return the packed form."""
         s = self.snapshot
-        told = [None if part is None else dict(part) for part in (s.signature, s.example)]
+        told = [
+            None if part is None else dict(part)
+            for part in (s.signature, s.example, s.metadata, s.facts)
+        ]
         rest: list[Any] = [dict(s.native), dict(s.pyfunc), list(s.requirements), *told]
         return [
             [s.flavor, s.model_class, list(s.files), *rest],

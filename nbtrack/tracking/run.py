@@ -335,7 +335,7 @@ class ActiveRun(RunLife, RunFiles):
         artifact_path: str = MODEL_PATH,
         *,
         registered_model_name: str | None = None,
-    ) -> None:
+    ) -> ModelInfo:
         """Keep a model that is bytes already; one with the same path takes its place.
 
         Parameters
@@ -345,17 +345,16 @@ class ActiveRun(RunLife, RunFiles):
         """
         model_id = new_id()
         self._workspace.keep_model(ModelFiles(snapshot, self.run_id, artifact_path, model_id))
-        self._workspace.store.log_model(
-            ModelInfo(
-                model_id=model_id,
-                run_id=self.run_id,
-                artifact_path=artifact_path,
-                flavor=snapshot.flavor,
-                model_class=snapshot.model_class,
-                size_bytes=snapshot.size_bytes,
-                created_ms=now_ms(),
-            )
+        info = ModelInfo(
+            model_id=model_id,
+            run_id=self.run_id,
+            artifact_path=artifact_path,
+            flavor=snapshot.flavor,
+            model_class=snapshot.model_class,
+            size_bytes=snapshot.size_bytes,
+            created_ms=now_ms(),
         )
+        self._workspace.store.log_model(info)
         self._changed()
         if registered_model_name is not None:
             register = partial(
@@ -366,3 +365,4 @@ class ActiveRun(RunLife, RunFiles):
                 user_id=self.user_id,
             )
             later.do(f"register the model as {registered_model_name!r}", register)
+        return info

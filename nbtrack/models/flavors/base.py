@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
-from nbtrack.errors import InvalidParameterError
+from nbtrack.errors import InvalidParameterError, MissingPackageError, NotFoundError
 
 _FRAMES = 2**20  # longer parts of a pickle are no frames
 
@@ -42,6 +42,10 @@ class Snapshot:
         each as JSON.
     example
         Which of the files are an example of what it takes, as MLmodel has it.
+    metadata
+        What the user says about it.
+    facts
+        What MLmodel says besides, at its top.
     """
 
     flavor: str
@@ -51,7 +55,9 @@ class Snapshot:
     pyfunc: Mapping[str, Any]
     requirements: tuple[str, ...] = field(default=())
     signature: Mapping[str, str | None] | None = None
-    example: Mapping[str, str] | None = None
+    example: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Any] | None = None
+    facts: Mapping[str, Any] | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -59,11 +65,32 @@ class Snapshot:
         return sum(len(data) for data in self.files.values())
 
 
-class Flavor(Protocol):
-    """A module with these two functions."""
+class Predictor(Protocol):
+    """What predicts, in the way of MLflow's ``pyfunc``."""
 
-    def snapshot(self, model: object, *, max_bytes: int) -> Snapshot:
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Return what MLflow's ``pyfunc`` of the flavor gives for a frame or an array."""
+
+
+class Flavor(Protocol):
+    """A module with these names; importing it does not import the library."""
+
+    NAMES: tuple[str, ...]
+    """The keys in MLmodel's ``flavors`` that it reads; the first is the one that it writes."""
+
+    LOADERS: tuple[str, ...]
+    """The ``loader_module`` of the ``python_function`` entries that it predicts with."""
+
+    def is_model(self, model: object) -> bool:
+        """Whether a model is of this flavor; the library is not imported to find out."""
+
+    def snapshot(self, model: object, *, max_bytes: int, **options: Any) -> Snapshot:
         """Return the model as bytes.
+
+        Parameters
+        ----------
+        options
+            What MLflow's ``save_model`` of the flavor takes beyond what all of them take.
 
         Raises
         ------
@@ -72,11 +99,77 @@ class Flavor(Protocol):
         """
 
     def load(self, directory: Path, native: Mapping[str, Any]) -> object:
-        """Return the model of a directory whose files were found trustworthy."""
+        """Return the model of a directory whose files were found trustworthy, or are only data.
+
+        Parameters
+        ----------
+        native
+            The flavor's entry in MLmodel; empty if there is only a ``python_function``.
+        """
+
+    def predictor(
+        self, directory: Path, pyfunc: Mapping[str, Any], native: Mapping[str, Any]
+    ) -> Predictor:
+        """Return what predicts, of a directory that `load` would load.
+
+        Parameters
+        ----------
+        pyfunc
+            The ``python_function`` entry in MLmodel; empty if there is none.
+        """
+
+    def runs_code(self, directory: Path, native: Mapping[str, Any]) -> str | None:
+        """Return what in the directory runs code when it is loaded; None: it is only data.
+
+        Nothing is executed to find out. A text goes into a message: ``a pickle``.
+        """
 
 
 class ModelTooLargeError(InvalidParameterError):
     """The model takes more bytes than allowed."""
+
+
+def class_name(model: object) -> str:
+    """Return ``module.Class`` of an object.
+
+    Examples
+    --------
+    >>> class_name(1.5)
+    'builtins.float'
+    """
+    kind = type(model)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def packages_of(model: object) -> set[str]:
+    """Return the packages that an object's class and its bases are from.
+
+    Examples
+    --------
+    >>> sorted(packages_of(ModelTooLargeError("big")))
+    ['builtins', 'nbtrack']
+    """
+    return {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
+
+
+def file_of(directory: Path, name: object) -> Path:
+    """Return a file or folder that an MLmodel names: it must be there, in the directory.
+
+    Raises
+    ------
+    NotFoundError
+        There is none, or the name leads out of the directory.
+    """
+    path = directory / str(name)
+    if not (
+        name
+        and "\0" not in str(name)
+        and path.exists()
+        and path.resolve().is_relative_to(directory.resolve())
+        and path.resolve() != directory.resolve()
+    ):
+        raise NotFoundError(f"The model {directory} has no file {str(name)!r}.")
+    return path
 
 
 class BoundedBuffer(io.RawIOBase):
@@ -154,3 +247,36 @@ def pickled(model: object, max_bytes: int) -> bytes:
     buffer = BoundedBuffer(max_bytes)
     cloudpickle.dump(model, buffer)  # lambdas, too; what it raises is the answer
     return buffer.getvalue()
+
+
+def unpickled(
+    path: Path,
+    packages: Mapping[str, str] | None = None,
+    *,
+    load: Callable[[BinaryIO], object] | None = None,
+) -> object:
+    """Return what a pickle holds. The caller has made sure that it can be trusted.
+
+    Parameters
+    ----------
+    packages
+        What pip calls the package of a module, where that is another name.
+    load
+        Reads the file; default: `pickle.load`.
+
+    Raises
+    ------
+    MissingPackageError, InvalidParameterError
+        A package that it needs is not installed; it is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            return (load or pickle.load)(file)
+    except ModuleNotFoundError as error:
+        package = (packages or {}).get(error.name or "", error.name)
+        raise MissingPackageError(
+            f"The model needs the package '{error.name}', which is not installed.",
+            hint=f"Install it: pip install {package}",
+        ) from error
+    except (EOFError, pickle.UnpicklingError) as error:
+        raise InvalidParameterError(f"{path} is damaged: {error}.") from error

@@ -14,9 +14,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from nbtrack.errors import MissingPackageError, NotFoundError
-from nbtrack.models.flavors.base import Snapshot, pickled
+from nbtrack.errors import InvalidParameterError
+from nbtrack.models.flavors.base import (
+    Predictor,
+    Snapshot,
+    class_name,
+    file_of,
+    packages_of,
+    pickled,
+    unpickled,
+)
 
+NAMES = ("sklearn",)
+LOADERS = ("mlflow.sklearn",)
 DATA = "model.pkl"
 # Packages that a pickle of an estimator may need, if they were imported when it was made.
 _PACKAGES = {
@@ -30,8 +40,18 @@ _PACKAGES = {
 }
 
 
-def snapshot(model: object, *, max_bytes: int) -> Snapshot:
+def is_model(model: object) -> bool:
+    """Whether it is an estimator."""
+    return "sklearn" in packages_of(model)
+
+
+def snapshot(model: object, *, max_bytes: int, pyfunc_predict_fn: str = "predict") -> Snapshot:
     """Return the model as a pickle.
+
+    Parameters
+    ----------
+    pyfunc_predict_fn
+        The method that predicts when it is loaded as ``pyfunc``.
 
     Raises
     ------
@@ -40,26 +60,28 @@ def snapshot(model: object, *, max_bytes: int) -> Snapshot:
     """
     import cloudpickle
 
-    data = pickled(model, max_bytes)
-    kind = type(model)
-    version = _version("scikit-learn")
     return Snapshot(
-        flavor="sklearn",
-        model_class=f"{kind.__module__}.{kind.__qualname__}",
-        files={DATA: data},
+        flavor=NAMES[0],
+        model_class=class_name(model),
+        files={DATA: pickled(model, max_bytes)},
         native={
             "pickled_model": DATA,
             "serialization_format": "cloudpickle",
-            "sklearn_version": version,
+            "sklearn_version": _version("scikit-learn"),
             "code": None,
         },
         pyfunc={
-            "loader_module": "mlflow.sklearn",
+            "loader_module": LOADERS[0],
             "model_path": DATA,
-            "predict_fn": "predict",
+            "predict_fn": pyfunc_predict_fn,
         },
         requirements=(f"cloudpickle=={cloudpickle.__version__}", *_requirements()),
     )
+
+
+def runs_code(directory: Path, native: Mapping[str, Any]) -> str | None:
+    """Return that the model is a pickle."""
+    return "a pickle"
 
 
 def load(directory: Path, native: Mapping[str, Any]) -> object:
@@ -67,24 +89,36 @@ def load(directory: Path, native: Mapping[str, Any]) -> object:
 
     Raises
     ------
-    MissingPackageError, NotFoundError
-        A package that the model needs is not installed; the pickle is not there.
+    MissingPackageError, NotFoundError, InvalidParameterError
+        A package that the model needs is not installed; the pickle is not there, or is damaged.
     """
-    import cloudpickle
+    return unpickled(file_of(directory, native.get("pickled_model", DATA)), _PACKAGES)
 
-    # The name comes from a file: only its last part counts, so that it stays in the directory.
-    data = directory / Path(str(native.get("pickled_model", DATA))).name
-    if not data.is_file():
-        raise NotFoundError(f"The model {directory} has no file {data.name!r}.")
-    try:
-        with data.open("rb") as file:
-            return cloudpickle.load(file)
-    except ModuleNotFoundError as error:
-        package = _PACKAGES.get(error.name or "", error.name)
-        raise MissingPackageError(
-            f"The model needs the package '{error.name}', which is not installed.",
-            hint=f"Install it: pip install {package}",
-        ) from error
+
+def predictor(directory: Path, pyfunc: Mapping[str, Any], native: Mapping[str, Any]) -> Predictor:
+    """Return what predicts by the method that MLmodel names.
+
+    Raises
+    ------
+    InvalidParameterError
+        The model has no such method.
+    """
+    name = pyfunc.get("model_path") or native.get("pickled_model", DATA)
+    return _Predictor(
+        unpickled(file_of(directory, name), _PACKAGES), str(pyfunc.get("predict_fn", "predict"))
+    )
+
+
+class _Predictor:
+    def __init__(self, model: Any, method: str) -> None:
+        if method.startswith("_") or not callable(getattr(model, method, None)):
+            raise InvalidParameterError(
+                f"A {type(model).__name__} has no method {method!r} to predict by."
+            )
+        self._predict = getattr(model, method)
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        return self._predict(data)
 
 
 def _requirements() -> list[str]:

@@ -13,12 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from nbtrack.errors import InvalidParameterError, MissingPackageError, NotFoundError
-from nbtrack.models.flavors.base import ModelTooLargeError, Snapshot
+from nbtrack.errors import InvalidParameterError, MissingPackageError
+from nbtrack.models.flavors.base import (
+    ModelTooLargeError,
+    Snapshot,
+    class_name,
+    file_of,
+)
 
 if TYPE_CHECKING:
     import torch
 
+NAMES = ("torch",)
+LOADERS = ("nbtrack.models.flavors.torch",)
 DATA = "model.safetensors"
 _MB = 2**20
 
@@ -39,6 +46,18 @@ class State:
     model_class: str
 
 
+def is_model(model: object) -> bool:
+    """Whether it is a module, or the state of one."""
+    return isinstance(model, State) or any(
+        kind.__module__ == "torch.nn.modules.module" for kind in type(model).__mro__
+    )
+
+
+def runs_code(directory: Path, native: Mapping[str, Any]) -> str | None:
+    """Return None: safetensors are only data."""
+    return None
+
+
 def snapshot(model: object, *, max_bytes: int) -> Snapshot:
     """Return the state of a module, or a `State`, as bytes.
 
@@ -56,8 +75,7 @@ def snapshot(model: object, *, max_bytes: int) -> Snapshot:
     import torch
 
     if isinstance(model, torch.nn.Module):
-        kind = type(model)
-        model = State(model.state_dict(), f"{kind.__module__}.{kind.__qualname__}")
+        model = State(model.state_dict(), class_name(model))
     if not isinstance(model, State):
         raise InvalidParameterError(
             f"A {type(model).__name__} is no torch.nn.Module.", hint="Give the module itself."
@@ -82,7 +100,7 @@ def snapshot(model: object, *, max_bytes: int) -> Snapshot:
                 hint="Raise the limit: %config NBTrack.max_model_mb = ...",
             )
     return Snapshot(
-        flavor="torch",
+        flavor=NAMES[0],
         model_class=model.model_class,
         files={DATA: _save(kept)},
         native={
@@ -93,7 +111,7 @@ def snapshot(model: object, *, max_bytes: int) -> Snapshot:
             "left_out": [name for name in model.tensors if name not in tensors],
             "torch_version": str(torch.__version__),
         },
-        pyfunc={"loader_module": __name__},
+        pyfunc={"loader_module": LOADERS[0]},
         requirements=(f"torch=={torch.__version__.partition('+')[0]}", "safetensors", "nbtrack"),
     )
 
@@ -107,10 +125,7 @@ def load(directory: Path, native: Mapping[str, Any]) -> object:
         torch or safetensors is not installed; the file is not there, or is damaged.
     """
     safetensors = _library()
-    # The name comes from a file: only its last part counts, so that it stays in the directory.
-    data = directory / Path(str(native.get("state", DATA))).name
-    if not data.is_file():
-        raise NotFoundError(f"The model {directory} has no file {data.name!r}.")
+    data = file_of(directory, native.get("state", DATA))
     try:
         state: dict[str, Any] = safetensors.load(data.read_bytes())
     except Exception as error:
@@ -169,6 +184,28 @@ class Predictor:
             return self._module(tensor).numpy()
 
 
+def predictor(
+    directory: Path,
+    pyfunc: Mapping[str, Any],
+    native: Mapping[str, Any],
+) -> Predictor:
+    """Return what predicts.
+
+    Raises
+    ------
+    InvalidParameterError
+        Only the state is there.
+    """
+    found = load(directory, native)
+    if isinstance(found, dict):
+        raise InvalidParameterError(
+            f"The model {directory} is a state without its module: {native.get('model_class')} "
+            "cannot be imported here and made without arguments.",
+            hint="nbtrack.load_model gives the state, for Net(...).load_state_dict(state).",
+        )
+    return Predictor(cast("torch.nn.Module", found))
+
+
 def _load_pyfunc(path: str) -> Predictor:
     """Return what MLflow predicts with; it calls this with the model's directory.
 
@@ -181,15 +218,7 @@ def _load_pyfunc(path: str) -> Predictor:
 
     directory = Path(path)
     content = yaml.safe_load((directory / "MLmodel").read_text(encoding="utf-8"))
-    native = content["flavors"]["torch"]
-    found = load(directory, native)
-    if isinstance(found, dict):
-        raise InvalidParameterError(
-            f"The model {directory} is a state without its module: {native.get('model_class')} "
-            "cannot be imported here and made without arguments.",
-            hint="nbtrack.load_model gives the state, for Net(...).load_state_dict(state).",
-        )
-    return Predictor(cast("torch.nn.Module", found))
+    return predictor(directory, {}, content["flavors"]["torch"])
 
 
 def _module(model_class: str, state: Mapping[str, Any]) -> Any:
