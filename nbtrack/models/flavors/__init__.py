@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 # In the order in which a model is recognized: an XGBClassifier is a scikit-learn estimator, too.
-_FLAVORS = ("torch", "sklearn")
+_FLAVORS = ("torch", "xgboost", "lightgbm", "catboost", "statsmodels", "onnx", "sklearn")
 
 
 def flavor_names() -> tuple[str, ...]:
