@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
-from nbtrack.errors import InvalidParameterError, NotFoundError
+from nbtrack.errors import InvalidParameterError, MissingPackageError, NotFoundError
 
 _FRAMES = 2**20  # longer parts of a pickle are no frames
 
@@ -244,3 +244,36 @@ def pickled(model: object, max_bytes: int) -> bytes:
     buffer = BoundedBuffer(max_bytes)
     cloudpickle.dump(model, buffer)  # lambdas, too; what it raises is the answer
     return buffer.getvalue()
+
+
+def unpickled(
+    path: Path,
+    packages: Mapping[str, str] | None = None,
+    *,
+    load: Callable[[BinaryIO], object] | None = None,
+) -> object:
+    """Return what a pickle holds. The caller has made sure that it can be trusted.
+
+    Parameters
+    ----------
+    packages
+        What pip calls the package of a module, where that is another name.
+    load
+        Reads the file; default: `pickle.load`.
+
+    Raises
+    ------
+    MissingPackageError, InvalidParameterError
+        A package that it needs is not installed; it is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            return (load or pickle.load)(file)
+    except ModuleNotFoundError as error:
+        package = (packages or {}).get(error.name or "", error.name)
+        raise MissingPackageError(
+            f"The model needs the package '{error.name}', which is not installed.",
+            hint=f"Install it: pip install {package}",
+        ) from error
+    except (EOFError, pickle.UnpicklingError) as error:
+        raise InvalidParameterError(f"{path} is damaged: {error}.") from error
