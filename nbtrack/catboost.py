@@ -21,10 +21,9 @@ def log_model(
     await_registration_for: float | None = 300,
     pip_requirements: Iterable[str] | str | None = None,
     extra_pip_requirements: Iterable[str] | str | None = None,
-    format: str = "cbm",  # noqa: A002 - CatBoost's name
-    pool: Any = None,
     metadata: Mapping[str, Any] | None = None,
     name: str | None = None,
+    **kwargs: Any,
 ) -> Model:
     """Keep a model with the active run, or with one that begins now.
 
@@ -46,12 +45,11 @@ def log_model(
         Wait so many seconds at most until the version is there; None or 0: not at all.
     pip_requirements, extra_pip_requirements
         Packages that it needs, instead of what is found or in addition; or the path of a file.
-    format
-        ``cbm`` or ``json``.
-    pool
-        The data it was fitted with: as JSON, a model with categories needs it.
     metadata
         What MLmodel is to say about it.
+    kwargs
+        ``format``, which is ``cbm`` or ``json``, and ``pool``, the data that it was fitted with:
+        as JSON, a model with categories needs it.
 
     Returns
     -------
@@ -77,7 +75,8 @@ def log_model(
     >>> nbtrack.catboost.load_model(info.model_uri).tree_count_
     2
     """
-    given = dict(locals())
+    given = {**locals(), **kwargs}
+    del given["kwargs"]
     from nbtrack.tracking import flavor_api
 
     return flavor_api.log_model("catboost", given.pop("cb_model"), given)
@@ -92,9 +91,8 @@ def save_model(
     input_example: Any = None,
     pip_requirements: Iterable[str] | str | None = None,
     extra_pip_requirements: Iterable[str] | str | None = None,
-    format: str = "cbm",  # noqa: A002 - CatBoost's name
-    pool: Any = None,
     metadata: Mapping[str, Any] | None = None,
+    **kwargs: Any,
 ) -> None:
     """Write a model into a directory; see `log_model`.
 
@@ -121,7 +119,8 @@ def save_model(
     >>> nbtrack.load_model(folder).tree_count_
     2
     """
-    given = dict(locals())
+    given = {**locals(), **kwargs}
+    del given["kwargs"]
     from nbtrack.tracking import flavor_api
 
     flavor_api.save_model("catboost", given.pop("cb_model"), given.pop("path"), given)

@@ -21,10 +21,10 @@ def log_model(
     await_registration_for: float | None = 300,
     pip_requirements: Iterable[str] | str | None = None,
     extra_pip_requirements: Iterable[str] | str | None = None,
-    serialization_format: str | None = None,
-    skops_trusted_types: Sequence[str] | None = None,
     metadata: Mapping[str, Any] | None = None,
     name: str | None = None,
+    serialization_format: str | None = None,
+    skops_trusted_types: Sequence[str] | None = None,
 ) -> Model:
     """Keep a Booster or an estimator with the active run, or with one that begins now.
 
@@ -92,9 +92,9 @@ def save_model(
     input_example: Any = None,
     pip_requirements: Iterable[str] | str | None = None,
     extra_pip_requirements: Iterable[str] | str | None = None,
+    metadata: Mapping[str, Any] | None = None,
     serialization_format: str | None = None,
     skops_trusted_types: Sequence[str] | None = None,
-    metadata: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a Booster or an estimator into a directory; see `log_model`.
 

@@ -23,8 +23,8 @@ def log_model(
     extra_pip_requirements: Iterable[str] | str | None = None,
     onnx_execution_providers: Sequence[Any] | None = None,
     onnx_session_options: Mapping[str, Any] | None = None,
-    save_as_external_data: bool = True,
     metadata: Mapping[str, Any] | None = None,
+    save_as_external_data: bool = True,
     name: str | None = None,
 ) -> Model:
     """Keep a model with the active run, or with one that begins now.
@@ -100,8 +100,8 @@ def save_model(
     extra_pip_requirements: Iterable[str] | str | None = None,
     onnx_execution_providers: Sequence[Any] | None = None,
     onnx_session_options: Mapping[str, Any] | None = None,
-    save_as_external_data: bool = True,
     metadata: Mapping[str, Any] | None = None,
+    save_as_external_data: bool = True,
 ) -> None:
     """Write a model into a directory; see `log_model`.
 

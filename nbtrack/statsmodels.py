@@ -16,12 +16,12 @@ def log_model(
     *,
     code_paths: Sequence[str | Path] | None = None,
     registered_model_name: str | None = None,
+    remove_data: bool = False,
     signature: Any = None,
     input_example: Any = None,
     await_registration_for: float | None = 300,
     pip_requirements: Iterable[str] | str | None = None,
     extra_pip_requirements: Iterable[str] | str | None = None,
-    remove_data: bool = False,
     metadata: Mapping[str, Any] | None = None,
     name: str | None = None,
 ) -> Model:
@@ -84,11 +84,11 @@ def save_model(
     path: str | Path,
     *,
     code_paths: Sequence[str | Path] | None = None,
+    remove_data: bool = False,
     signature: Any = None,
     input_example: Any = None,
     pip_requirements: Iterable[str] | str | None = None,
     extra_pip_requirements: Iterable[str] | str | None = None,
-    remove_data: bool = False,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the results of a fit into a directory; see `log_model`.

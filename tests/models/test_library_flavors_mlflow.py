@@ -62,10 +62,13 @@ print("done")
 SAVE = (
     COMMON
     + """
-skops = {"objective": {"serialization_format": "cloudpickle"}} if library == "lightgbm" else {}
+options = {}
+if library == "lightgbm":
+    options["objective"] = {"serialization_format": "cloudpickle"}
+    options["ranker"] = {"skops_trusted_types": ["lightgbm.sklearn.LGBMRanker"]}
 for case, model in made.models(library).items():
     path = Path(folder, case)
-    module.save_model(model, str(path), pip_requirements=[], **skops.get(case, {}))
+    module.save_model(model, str(path), pip_requirements=[], **options.get(case, {}))
     told = mlflow.pyfunc.load_model(str(path)).predict(made.data(library, case))
     (Path(folder) / f"{case}.pkl").write_bytes(pickle.dumps(told))
 print("done")

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from nbtrack.errors import InvalidParameterError
-from nbtrack.models.flavors.base import Predictor, Snapshot, class_name, file_of
+from nbtrack.models.flavors.base import Predictor, Snapshot, class_name
 from nbtrack.models.flavors.libraries import (
+    data_of,
     descends,
     library,
     read,
@@ -99,7 +100,7 @@ def load(directory: Path, native: Mapping[str, Any]) -> Any:
         CatBoost is not installed; the file is not there, is damaged, or of an unknown class.
     """
     catboost = library("catboost")
-    path = file_of(directory, native.get("data", DATA))
+    path = data_of(directory, native, DATA)
     kind = native.get("model_type")
     if kind not in _KINDS:
         raise InvalidParameterError(
@@ -112,6 +113,7 @@ def load(directory: Path, native: Mapping[str, Any]) -> Any:
 
 def predictor(directory: Path, pyfunc: Mapping[str, Any], native: Mapping[str, Any]) -> Predictor:
     """Return what predicts; params it has none."""
+    data_of(directory, native, DATA, pyfunc)
     return _Predictor(load(directory, native))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import pickle
 import sys
 import tempfile
 import warnings
@@ -12,8 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from nbtrack.errors import InvalidParameterError, MissingPackageError
-from nbtrack.models.flavors.base import ModelTooLargeError
+from nbtrack.errors import InvalidParameterError, MissingPackageError, NbtrackError
+from nbtrack.models.flavors.base import ModelTooLargeError, file_of
 
 # Where pip has another name than Python.
 _PACKAGES = {"sklearn": "scikit-learn", "imblearn": "imbalanced-learn"}
@@ -131,26 +130,42 @@ def read(load: Callable[[], object], path: Path) -> Any:
     """
     try:
         return load()
+    except NbtrackError:
+        raise
     except ModuleNotFoundError as error:
         raise missing(error) from error
     except Exception as error:
         raise InvalidParameterError(f"{path} cannot be read: {error}.") from error
 
 
-def unpickled(path: Path) -> Any:
-    """Return what is pickled in a file. The caller has made sure that it can be trusted.
+def data_of(
+    directory: Path,
+    native: Mapping[str, Any],
+    default: str,
+    pyfunc: Mapping[str, Any] | None = None,
+) -> Path:
+    """Return the file with the model's data.
+
+    Parameters
+    ----------
+    default
+        What it is called where MLmodel does not say.
+    pyfunc
+        The ``python_function`` entry: it must name the same file. What was found out about one
+        would say nothing about another.
 
     Raises
     ------
-    MissingPackageError, InvalidParameterError
-        A package that it needs is not installed; it cannot be read.
+    NotFoundError, InvalidParameterError
+        There is none in the directory; the entries name two.
     """
-
-    def load() -> object:
-        with path.open("rb") as file:
-            return pickle.load(file)  # noqa: S301
-
-    return read(load, path)
+    path = file_of(directory, native.get("data", default))
+    if pyfunc and "data" in pyfunc and file_of(directory, pyfunc["data"]) != path:
+        raise InvalidParameterError(
+            f"The model {directory} has its data in {path.name!r} and in {pyfunc['data']!r}.",
+            hint="Its MLmodel file must name one and the same for both flavors.",
+        )
+    return path
 
 
 def accepted(function: Callable[..., Any], params: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from nbtrack.errors import InvalidParameterError, MissingPackageError
-from nbtrack.models.flavors.base import Predictor, Snapshot, class_name, file_of, pickled
+from nbtrack.models.flavors.base import Predictor, Snapshot, class_name, pickled, unpickled
 from nbtrack.models.flavors.libraries import (
     check_size,
+    data_of,
     descends,
     library,
     read,
     requirements,
-    unpickled,
     used,
 )
 
@@ -116,7 +116,7 @@ def runs_code(directory: Path, native: Mapping[str, Any]) -> str | None:
         return None
     if native.get("serialization_format") != "skops":
         return "a pickle"
-    path = file_of(directory, native.get("data"))
+    path = data_of(directory, native, "model.skops")
     others = sorted(_types(path) - SAFE_TYPES)
     return f"a skops file with {', '.join(others)}" if others else None
 
@@ -130,17 +130,18 @@ def load(directory: Path, native: Mapping[str, Any]) -> Any:
         LightGBM or skops is not installed; the file is not there, or is damaged.
     """
     lightgbm = library("lightgbm")
-    path = file_of(directory, native.get("data", "model.lgb"))
+    path = data_of(directory, native, "model.lgb")
     if native.get("model_class", _BOOSTER) == _BOOSTER:
-        return read(lambda: lightgbm.Booster(model_str=path.read_text("utf-8")), path)
+        return read(lambda: lightgbm.Booster(model_str=_whole(path)), path)
     if native.get("serialization_format") != "skops":
-        return unpickled(path)
+        return read(lambda: unpickled(path), path)
     types = sorted(_types(path))
     return read(lambda: library("skops.io").load(path, trusted=types), path)
 
 
 def predictor(directory: Path, pyfunc: Mapping[str, Any], native: Mapping[str, Any]) -> Predictor:
     """Return what predicts; params it has none."""
+    data_of(directory, native, "model.lgb", pyfunc)
     return _Predictor(load(directory, native))
 
 
@@ -181,3 +182,28 @@ def _estimator(
 def _types(path: Path) -> set[str]:
     """Return the types in a skops file that skops itself does not trust; none is loaded."""
     return set(read(lambda: library("skops.io").get_untrusted_types(file=path), path))
+
+
+def _whole(path: Path) -> str:
+    """Return a Booster's text, if all of it is there.
+
+    LightGBM jumps from tree to tree by the sizes that the text's head tells, and does not look
+    where it ends: a file that is cut off would be read beyond its end, or be a smaller model.
+
+    Raises
+    ------
+    InvalidParameterError
+        It is cut off, or is no such text.
+    """
+    data = path.read_bytes()
+    head = data.partition(b"\nTree=0\n")[0]
+    sizes = [line for line in head.splitlines() if line.startswith(b"tree_sizes=")]
+    position, is_whole = len(head) + 1, bool(sizes)
+    for number, size in enumerate(b"".join(sizes).removeprefix(b"tree_sizes=").split()):
+        is_whole = is_whole and data.startswith(b"Tree=%d\n" % number, position)
+        position += int(size)
+    if not (is_whole and b"end of trees" in data and b"\npandas_categorical:" in data):
+        raise InvalidParameterError(f"{path} is damaged: it is no whole text of LightGBM.")
+    if sizes[0] != b"tree_sizes=" and not data.startswith(b"end of trees", position):
+        raise InvalidParameterError(f"{path} is damaged: its trees are not as long as it says.")
+    return data.decode()

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from nbtrack.errors import InvalidParameterError
-from nbtrack.models.flavors.base import Predictor, Snapshot, class_name, file_of
+from nbtrack.models.flavors.base import Predictor, Snapshot, class_name
 from nbtrack.models.flavors.libraries import (
     check_size,
+    data_of,
     descends,
     library,
     read,
@@ -132,7 +133,7 @@ def load(directory: Path, native: Mapping[str, Any]) -> Any:
         onnx is not installed; the file is not there, is damaged, or names one elsewhere.
     """
     onnx = library("onnx")
-    path = file_of(directory, native.get("data", DATA))
+    path = data_of(directory, native, DATA)
 
     def checked() -> Any:
         onnx.checker.check_model(str(path))
@@ -150,7 +151,7 @@ def predictor(directory: Path, pyfunc: Mapping[str, Any], native: Mapping[str, A
         onnxruntime is not installed; the file is not there, or no session can be made of it.
     """
     runtime = library("onnxruntime")
-    path = file_of(directory, native.get("data", DATA))
+    path = data_of(directory, native, DATA, pyfunc)
     there = runtime.get_available_providers()
     wanted = _providers(native)
     usable = [p for p in wanted if (p if isinstance(p, str) else p[0]) in there]

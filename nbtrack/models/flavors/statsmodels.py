@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nbtrack.errors import InvalidParameterError
-from nbtrack.models.flavors.base import Predictor, Snapshot, class_name, file_of, pickled
-from nbtrack.models.flavors.libraries import descends, library, requirements, unpickled, used
+from nbtrack.models.flavors.base import Predictor, Snapshot, class_name, pickled, unpickled
+from nbtrack.models.flavors.libraries import data_of, descends, library, read, requirements, used
 
 NAMES = ("statsmodels",)
 LOADERS = ("mlflow.statsmodels",)
@@ -81,11 +81,13 @@ def load(directory: Path, native: Mapping[str, Any]) -> Any:
         statsmodels is not installed; the file is not there, or cannot be read.
     """
     library("statsmodels")
-    return unpickled(file_of(directory, native.get("data", DATA)))
+    path = data_of(directory, native, DATA)
+    return read(lambda: unpickled(path), path)
 
 
 def predictor(directory: Path, pyfunc: Mapping[str, Any], native: Mapping[str, Any]) -> Predictor:
     """Return what predicts; a model of a time series from a row with ``start`` and ``end``."""
+    data_of(directory, native, DATA, pyfunc)
     return _Predictor(load(directory, native))
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from nbtrack.errors import InvalidParameterError
-from nbtrack.models.flavors.base import Predictor, Snapshot, class_name, file_of
+from nbtrack.models.flavors.base import Predictor, Snapshot, class_name
 from nbtrack.models.flavors.libraries import (
     accepted,
+    data_of,
     descends,
     library,
     read,
@@ -102,7 +103,7 @@ def load(directory: Path, native: Mapping[str, Any]) -> Any:
         XGBoost is not installed; the file is not there, or is damaged.
     """
     library("xgboost")
-    path = file_of(directory, native.get("data", "model.ubj"))
+    path = data_of(directory, native, "model.ubj")
 
     def from_file() -> Any:
         module, _, name = str(native.get("model_class", _BOOSTER)).rpartition(".")
@@ -123,6 +124,7 @@ def load(directory: Path, native: Mapping[str, Any]) -> Any:
 
 def predictor(directory: Path, pyfunc: Mapping[str, Any], native: Mapping[str, Any]) -> Predictor:
     """Return what predicts: a Booster from a matrix that is made of the data."""
+    data_of(directory, native, "model.ubj", pyfunc)
     return _Predictor(load(directory, native))
 
 
