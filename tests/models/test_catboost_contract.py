@@ -28,4 +28,7 @@ class TestCatboost(FlavorContract):
     change = "model.fit(data, words.iloc[::-1])"
     data_only = True
     options: ClassVar = {"default": {}, "json": {"format": "json"}}
-    mlflow_options: ClassVar = {"default": "", "json": "format='json'"}
+    mlflow_options: ClassVar = {
+        "default": "pip_requirements=[]",
+        "json": "format='json', pip_requirements=[]",
+    }

@@ -25,64 +25,52 @@ spec.loader.exec_module(made)
 
 pytestmark = pytest.mark.mlflow
 
-# What MLflow does; it is given the name of a library.
-COMMON = """
-import importlib.util, json, pickle, sys, warnings
+# What MLflow does with a library: it loads what is in a folder, and saves its own into another.
+SCRIPT = """
+import importlib.util, pickle, sys, warnings
+from pathlib import Path
 warnings.simplefilter("ignore")
 assert importlib.util.find_spec("nbtrack") is None
-library, folder = sys.argv[1:3]
+library, ours, theirs, here = sys.argv[1:]
 if importlib.util.find_spec(library) is None:
     print("absent")
     sys.exit()
-sys.path.insert(0, sys.argv[3])
+sys.path.insert(0, here)
 import library_models as made
 import mlflow
-from pathlib import Path
 module = importlib.import_module(f"mlflow.{library}")
-"""
-LOAD = (
-    COMMON
-    + """
-for path in sorted(Path(folder).iterdir()):
-    model = module.load_model(str(path))
-    found = mlflow.pyfunc.load_model(str(path))
-    data = made.data(library, path.name)
-    native = None if library == "onnx" or "series" in path.name else model
-    if native is not None:
-        if type(model).__module__ == "xgboost.core":
-            import xgboost
-            native = model.predict(xgboost.DMatrix(data))
-        else:
-            native = model.predict(data)
-    told = type(model).__module__, type(model).__qualname__, native, found.predict(data)
-    (path / "told.pkl").write_bytes(pickle.dumps(told))
-print("done")
-"""
-)
-SAVE = (
-    COMMON
-    + """
+
+for path in Path(ours).iterdir():
+    model, data = module.load_model(str(path)), made.data(library, path.name)
+    kind = type(model).__module__, type(model).__qualname__
+    native = None
+    if kind == ("xgboost.core", "Booster"):
+        import xgboost
+        native = model.predict(xgboost.DMatrix(data))
+    elif library != "onnx" and path.name != "series":
+        native = model.predict(data)
+    found = mlflow.pyfunc.load_model(str(path)).predict(data)
+    Path(theirs, f"{path.name}.loaded").write_bytes(pickle.dumps((kind, native, found)))
+
 options = {}
 if library == "lightgbm":
     options["objective"] = {"serialization_format": "cloudpickle"}
     options["ranker"] = {"skops_trusted_types": ["lightgbm.sklearn.LGBMRanker"]}
 for case, model in made.models(library).items():
-    path = Path(folder, case)
+    path = Path(theirs, case)
     module.save_model(model, str(path), pip_requirements=[], **options.get(case, {}))
-    told = mlflow.pyfunc.load_model(str(path)).predict(made.data(library, case))
-    (Path(folder) / f"{case}.pkl").write_bytes(pickle.dumps(told))
-print("done")
+    found = mlflow.pyfunc.load_model(str(path)).predict(made.data(library, case))
+    Path(theirs, f"{case}.saved").write_bytes(pickle.dumps(found))
 """
-)
 
 
-def in_mlflow(python: str, code: str, library: str, folder: Path) -> None:
+def in_mlflow(python: str, library: str, ours: Path, theirs: Path) -> None:
     done = subprocess.run(
-        [python, "-I", "-c", code, library, str(folder), str(HERE)],
+        [python, "-I", "-c", SCRIPT, library, str(ours), str(theirs), str(HERE)],
         capture_output=True,
         text=True,
         check=False,
-        cwd=folder.parent,
+        cwd=ours.parent,
     )
     if "absent" in done.stdout.splitlines():
         pytest.skip(f"the Python that has mlflow has no {library}")
@@ -105,37 +93,28 @@ def assert_same(one: Any, other: Any) -> None:
 
 
 @pytest.mark.parametrize("library", made.LIBRARIES)
-def test_mlflow_loads_ours(library: str, tmp_path: Path, mlflow_python: str) -> None:
-    pytest.importorskip(library)
-    models = made.models(library)
-    for case, model in models.items():
-        getattr(nbtrack, library).save_model(model, tmp_path / "saved" / case)
-    in_mlflow(mlflow_python, LOAD, library, tmp_path / "saved")
-    for case, model in models.items():
-        path = tmp_path / "saved" / case
-        told = path / "told.pkl"
-        module, name, native, pyfunc = pickle.loads(told.read_bytes())
-        told.unlink()
-        assert (module, name) == (type(model).__module__, type(model).__qualname__)
-        ours = load_predictor(path).predict(made.data(library, case))
-        assert_same(pyfunc, ours)
-        if native is not None:
-            assert_same(native, ours)
-
-
-@pytest.mark.parametrize("library", made.LIBRARIES)
-def test_ours_loads_mlflows(library: str, tmp_path: Path, mlflow_python: str) -> None:
+def test_both_ways(library: str, tmp_path: Path, mlflow_python: str) -> None:
     pytest.importorskip(library)
     assert importlib.util.find_spec("mlflow") is None
-    (tmp_path / "saved").mkdir()
-    in_mlflow(mlflow_python, SAVE, library, tmp_path / "saved")
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    theirs.mkdir()
     models = made.models(library)
     for case, model in models.items():
-        path, data = tmp_path / "saved" / case, made.data(library, case)
-        told = pickle.loads((tmp_path / "saved" / f"{case}.pkl").read_bytes())
-        pickles = library == "statsmodels" or case == "objective"
-        if pickles:
+        getattr(nbtrack, library).save_model(model, ours / case)
+    in_mlflow(mlflow_python, library, ours, theirs)
+    for case, model in models.items():
+        data = made.data(library, case)
+        kind, native, found = pickle.loads((theirs / f"{case}.loaded").read_bytes())
+        assert kind == (type(model).__module__, type(model).__qualname__)
+        predicted = load_predictor(ours / case).predict(data)
+        assert_same(found, predicted)
+        if native is not None:
+            assert_same(native, predicted)
+
+        is_pickle = library == "statsmodels" or case == "objective"
+        if is_pickle:
             with pytest.raises(UntrustedModelError, match="it is a pickle"):
-                load_directory(path)
-        assert type(load_directory(path, trust=pickles)) is type(model)
-        assert_same(load_predictor(path, trust=pickles).predict(data), told)
+                load_directory(theirs / case)
+        assert type(load_directory(theirs / case, trust=is_pickle)) is type(model)
+        found = pickle.loads((theirs / f"{case}.saved").read_bytes())
+        assert_same(load_predictor(theirs / case, trust=is_pickle).predict(data), found)

@@ -27,6 +27,7 @@ class TestBooster(FlavorContract):
     change = "model.update()"
     data_only = True
     inputs: ClassVar = ("data", "data.to_numpy()")
+    mlflow_options: ClassVar = {"default": "pip_requirements=[]"}
 
 
 class TestClassifier(FlavorContract):
@@ -45,7 +46,7 @@ class TestClassifier(FlavorContract):
     change = "model.fit(data, words.map({'no': 'yes', 'yes': 'no'}))"
     data_only = True
     missing: ClassVar = {"equal_bytes": "skops calls its parts by the addresses of objects"}
-    mlflow_options: ClassVar = {"default": ""}
+    mlflow_options: ClassVar = {"default": "pip_requirements=[]"}
 
 
 class TestPickle(FlavorContract):
@@ -66,6 +67,6 @@ class TestPickle(FlavorContract):
         "pickle": {"serialization_format": "pickle"},
     }
     mlflow_options: ClassVar = {
-        "pickle": "serialization_format='pickle'",
-        "cloudpickle": "serialization_format='cloudpickle'",
+        "pickle": "serialization_format='pickle', pip_requirements=[]",
+        "cloudpickle": "serialization_format='cloudpickle', pip_requirements=[]",
     }

@@ -33,4 +33,7 @@ class TestOnnx(FlavorContract):
     data_only = True
     inputs: ClassVar = ("data", "{'x': data}", "data.astype('float64')", "pd.DataFrame(data)")
     options: ClassVar = {"default": {}, "one file": {"save_as_external_data": False}}
-    mlflow_options: ClassVar = {"default": "", "one": "save_as_external_data=False"}
+    mlflow_options: ClassVar = {
+        # Of a model whose tensors go to a file of their own MLflow leaves only the graph in memory.
+        "one": "save_as_external_data=False, pip_requirements=[]"
+    }

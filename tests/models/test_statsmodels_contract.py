@@ -25,7 +25,10 @@ class TestFormula(FlavorContract):
     """
     change = "model._results.params[:] = 7"
     options: ClassVar = {"default": {}, "small": {"remove_data": True}}
-    mlflow_options: ClassVar = {"default": "", "small": "remove_data=True"}
+    mlflow_options: ClassVar = {
+        "default": "pip_requirements=[]",
+        "small": "remove_data=True, pip_requirements=[]",
+    }
 
 
 class TestSeries(FlavorContract):
@@ -41,3 +44,4 @@ class TestSeries(FlavorContract):
     """
     predict = "model.predict(start=60, end=63)"
     change = "model._results.params[:] = 7"
+    mlflow_options: ClassVar = {"default": "pip_requirements=[]"}

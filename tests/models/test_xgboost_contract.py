@@ -29,7 +29,10 @@ class TestBooster(FlavorContract):
     data_only = True
     inputs: ClassVar = ("data", "data.iloc[:1]")
     options: ClassVar = {"default": {}, "json": {"model_format": "json"}}
-    mlflow_options: ClassVar = {"default": "", "json": "model_format='json'"}
+    mlflow_options: ClassVar = {
+        "default": "pip_requirements=[]",
+        "json": "model_format='json', pip_requirements=[]",
+    }
 
 
 class TestClassifier(FlavorContract):
@@ -47,3 +50,4 @@ class TestClassifier(FlavorContract):
     predict = "model.predict(data)"
     change = "model.fit(data, 1 - target)"
     data_only = True
+    mlflow_options: ClassVar = {"default": "pip_requirements=[]"}

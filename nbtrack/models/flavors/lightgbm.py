@@ -196,14 +196,11 @@ def _whole(path: Path) -> str:
         It is cut off, or is no such text.
     """
     data = path.read_bytes()
-    head = data.partition(b"\nTree=0\n")[0]
-    sizes = [line for line in head.splitlines() if line.startswith(b"tree_sizes=")]
-    position, is_whole = len(head) + 1, bool(sizes)
-    for number, size in enumerate(b"".join(sizes).removeprefix(b"tree_sizes=").split()):
-        is_whole = is_whole and data.startswith(b"Tree=%d\n" % number, position)
+    head, _, trees = data.partition(b"\n\n")
+    position, is_whole = 0, b"\npandas_categorical:" in trees
+    for number, size in enumerate(head.rpartition(b"\ntree_sizes=")[2].split()):
+        is_whole = is_whole and trees.startswith(b"Tree=%d\n" % number, position)
         position += int(size)
-    if not (is_whole and b"end of trees" in data and b"\npandas_categorical:" in data):
+    if not (is_whole and trees.startswith(b"end of trees", position)):
         raise InvalidParameterError(f"{path} is damaged: it is no whole text of LightGBM.")
-    if sizes[0] != b"tree_sizes=" and not data.startswith(b"end of trees", position):
-        raise InvalidParameterError(f"{path} is damaged: its trees are not as long as it says.")
     return data.decode()
