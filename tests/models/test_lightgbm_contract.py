@@ -25,7 +25,6 @@ class TestBooster(FlavorContract):
         model = lightgbm.train({"verbose": -1}, dataset, 4, keep_training_booster=True)
     """
     change = "model.update()"
-    data_only = True
     inputs: ClassVar = ("data", "data.to_numpy()")
     mlflow_options: ClassVar = {"default": "pip_requirements=[]"}
 
@@ -44,7 +43,6 @@ class TestClassifier(FlavorContract):
         model = LGBMClassifier(n_estimators=4, verbose=-1).fit(data, words)
     """
     change = "model.fit(data, words.map({'no': 'yes', 'yes': 'no'}))"
-    data_only = True
     missing: ClassVar = {"equal_bytes": "skops calls its parts by the addresses of objects"}
     mlflow_options: ClassVar = {"default": "pip_requirements=[]"}
 

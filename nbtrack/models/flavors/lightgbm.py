@@ -107,18 +107,19 @@ def snapshot(
     )
 
 
-def runs_code(directory: Path, native: Mapping[str, Any]) -> str | None:
-    """Return what is no text: a pickle, or a skops file with other types than the safe ones.
+def runs_code(directory: Path, native: Mapping[str, Any]) -> str:
+    """Return what it is: a pickle, a skops file, or a text.
 
+    LightGBM's reader believes what a text says: one that was forged ends the process, or worse.
     Which types MLmodel calls trusted says nothing: whoever wrote the one wrote the other.
     """
     if native.get("model_class", _BOOSTER) == _BOOSTER:
-        return None
+        return "a text that LightGBM reads unchecked"
     if native.get("serialization_format") != "skops":
         return "a pickle"
     path = data_of(directory, native, "model.skops")
     others = sorted(_types(path) - SAFE_TYPES)
-    return f"a skops file with {', '.join(others)}" if others else None
+    return f"a skops file with {', '.join(others) or 'a text that LightGBM reads unchecked'}"
 
 
 def load(directory: Path, native: Mapping[str, Any]) -> Any:
