@@ -175,7 +175,21 @@ _NAMES = {
     "write_report": ".report",
 }
 # MLflow's modules that are used by their names: nbtrack.artifacts.load_text(...).
-_MODULES = {"artifacts", "data", "entities", "exceptions", "models", "pyfunc", "pytorch", "sklearn"}
+_MODULES = {
+    "artifacts",
+    "catboost",
+    "data",
+    "entities",
+    "exceptions",
+    "lightgbm",
+    "models",
+    "onnx",
+    "pyfunc",
+    "pytorch",
+    "sklearn",
+    "statsmodels",
+    "xgboost",
+}
 
 __all__ = [
     "ActiveRun",

@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
+LIBRARIES = ("catboost", "lightgbm", "onnx", "statsmodels", "xgboost")
 LAYERS = (
     ("errors", "types", "settings", "addresses", "packing", "_lazy", "_version"),
     ("db", "migrations", "entities", "exceptions", "wire"),
@@ -23,7 +24,7 @@ LAYERS = (
     ("registry", "transfer"),
     ("tracking",),
     ("autologging", "projects", "serving", "bundles", "datasource", "htmlview"),
-    ("widgets", "report", "server", "testing", "sklearn", "pytorch", "pyfunc"),
+    ("widgets", "report", "server", "testing", "sklearn", "pytorch", "pyfunc", *LIBRARIES),
     ("ipython", "cli", "__init__"),
     ("__main__",),
 )
@@ -68,6 +69,8 @@ ML_LIBRARIES = {
     "keras": "keras",
     "lightgbm": "lightgbm",
     "lightning": "lightning",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
     "optuna": "optuna",
     "pyspark": "pyspark",
     "pytorch_lightning": "lightning",
@@ -81,6 +84,7 @@ ML_LIBRARIES = {
 FENCES |= {
     name: rf"(autologging|models/flavors)/{file}(/\w+)?\.py" for name, file in ML_LIBRARIES.items()
 }
+FENCES["skops"] = r"models/flavors/(lightgbm|sklearn)\.py"
 # Importing these when a module is imported would make `import nbtrack` slow.
 NEVER_AT_MODULE_LEVEL = {*ML_LIBRARIES, "numpy", "pandas"}
 

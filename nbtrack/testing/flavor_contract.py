@@ -164,7 +164,10 @@ class FlavorContract:
         if "equal_bytes" in self.missing:
             pytest.skip(self.missing["equal_bytes"])
         model = self._names()["model"]
-        one, two = (self._flavor().snapshot(model, max_bytes=2**40).files for _ in range(2))
+        options = self.options["default"]
+        one, two = (
+            self._flavor().snapshot(model, max_bytes=2**40, **options).files for _ in range(2)
+        )
         assert one == two
 
     def test_a_size_cap(self) -> None:
@@ -269,7 +272,8 @@ class FlavorContract:
 
     def test_files_that_are_cut_off(self, tmp_path: Path) -> None:
         _, folder = self._saved(tmp_path)
-        snapshot = self._flavor().snapshot(self._names()["model"], max_bytes=2**40)
+        model, options = self._names()["model"], self.options["default"]
+        snapshot = self._flavor().snapshot(model, max_bytes=2**40, **options)
         largest = max(snapshot.files, key=lambda name: len(snapshot.files[name]))
         (folder / largest).write_bytes(snapshot.files[largest][: len(snapshot.files[largest]) // 2])
         with pytest.raises(NbtrackError):

@@ -23,7 +23,16 @@ __all__ = [
 ]
 
 # In the order in which a model is recognized: an XGBClassifier is a scikit-learn estimator, too.
-_FLAVORS = ("torch", "sklearn", "pyfunc")
+_FLAVORS = (
+    "torch",
+    "xgboost",
+    "lightgbm",
+    "catboost",
+    "statsmodels",
+    "onnx",
+    "sklearn",
+    "pyfunc",
+)
 
 
 def flavor_names() -> tuple[str, ...]:
