@@ -34,7 +34,16 @@ JS = ROOT / "js"
 BIN = "Scripts" if os.name == "nt" else "bin"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BUILD_OUTPUT = {"node_modules", "static", "__pycache__"}
-MLFLOW = "mlflow==3.17.2"  # that the tests compare with, in an environment of its own
+# What the tests compare with, in an environment of its own; it loads models of these libraries.
+MLFLOW = [
+    "mlflow==3.17.2",
+    "catboost",
+    "lightgbm",
+    "onnx",
+    "onnxruntime",
+    "statsmodels",
+    "xgboost-cpu",
+]
 Command = list[str | Path]
 
 
@@ -220,7 +229,7 @@ def check(only: list[str]) -> int:
         env.variables["CHROMIUM"] = ensure_chromium()
     if any(check.name == "mlflow" for check in chosen):
         peer = Environment(".venv-mlflow")
-        peer.install([MLFLOW], ROOT / "dev.py")
+        peer.install([*MLFLOW], ROOT / "dev.py")
         env.variables["NBTRACK_MLFLOW_PYTHON"] = str(peer.python)
     results = [(check.name, *run_check(check, env)) for check in chosen]
     print(f"\n{'check':<10}{'outcome':<12}{'seconds':>8}")

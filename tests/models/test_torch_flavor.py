@@ -13,7 +13,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from nbtrack.errors import InvalidParameterError, MissingPackageError, NotFoundError
+from nbtrack.errors import (
+    InvalidParameterError,
+    MissingPackageError,
+    NotFoundError,
+    UntrustedModelError,
+)
 from nbtrack.models import load_directory, take_snapshot, write_files
 from nbtrack.models.flavors import ModelTooLargeError, get_flavor
 
@@ -88,6 +93,17 @@ def net(tmp_path, monkeypatch):
     from pfnets import Net
 
     return Net()
+
+
+def test_the_class_of_a_foreign_state_is_not_imported(net, tmp_path, monkeypatch):
+    directory = write(tmp_path, net)
+    (directory / "nbtrack-seal.json").unlink(missing_ok=True)
+    assert type(load_directory(directory)).__name__ == "Net"  # it is imported
+    monkeypatch.delitem(sys.modules, "pfnets")
+    with pytest.raises(UntrustedModelError, match=r"of the class 'pfnets\.Net'"):
+        load_directory(directory)
+    assert "pfnets" not in sys.modules
+    assert type(load_directory(directory, trust=True)).__name__ == "Net"
 
 
 def test_predicting_as_mlflow_does(net, tmp_path):

@@ -8,6 +8,7 @@ otherwise its state, for ``Net(...).load_state_dict(state)``. MLflow loads such 
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +55,15 @@ def is_model(model: object) -> bool:
 
 
 def runs_code(directory: Path, native: Mapping[str, Any]) -> str | None:
-    """Return None: safetensors are only data."""
-    return None
+    """Return None: safetensors are only data; but the module of a class is not imported for them.
+
+    It is, if it was imported before, or is torch's own.
+    """
+    name = str(native.get("model_class", ""))
+    module = name.rpartition(".")[0]
+    if not module or module.partition(".")[0] in {"__main__", "torch"} or module in sys.modules:
+        return None
+    return f"of the class {name!r}, which is not imported yet"
 
 
 def snapshot(model: object, *, max_bytes: int) -> Snapshot:
