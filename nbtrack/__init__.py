@@ -179,7 +179,7 @@ _NAMES = {
     "write_report": ".report",
 }
 # MLflow's modules that are used by their names: nbtrack.artifacts.load_text(...).
-_MODULES = {"artifacts", "data", "entities", "exceptions", "models", "pytorch", "sklearn"}
+_MODULES = {"artifacts", "data", "entities", "exceptions", "models", "pyfunc", "pytorch", "sklearn"}
 
 __all__ = [
     "ActiveRun",

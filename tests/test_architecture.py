@@ -23,7 +23,7 @@ LAYERS = (
     ("registry", "transfer"),
     ("tracking",),
     ("autologging", "batch", "projects", "serving", "bundles", "datasource", "htmlview"),
-    ("evaluation", "widgets", "report", "server", "testing", "sklearn", "pytorch"),
+    ("evaluation", "widgets", "report", "server", "testing", "sklearn", "pytorch", "pyfunc"),
     ("ipython", "cli", "__init__"),
     ("__main__",),
 )
@@ -39,6 +39,7 @@ ALLOWED_SIBLINGS = {
     ("models", "batch"),  # MLflow has it as models.predict; it is imported when it is called
     ("models", "evaluation"),  # and models.evaluate
     ("data", "provenance"),  # what is known of data without MLflow's forms; secrets are masked
+    ("models", "data"),  # the schema of what a model takes is that of data
     ("packing", "errors"),  # bytes that are no chunk are one of nbtrack's errors
     ("transfer", "registry"),  # what a registered model may be called
     ("settings", "errors"),  # a value that cannot be accepted is one of nbtrack's errors

@@ -119,6 +119,27 @@ def names(uri: str) -> list[str]:
         return []
 
 
+def download(uri: str, folder: Path) -> None:
+    """Write all files below an address into a folder.
+
+    Raises
+    ------
+    NotFoundError, StoreError
+        There is nothing; the address cannot be reached.
+    """
+    uri = uri.rstrip("/")
+    found = names(uri)
+    if not found:
+        raise NotFoundError(f"There is nothing at {uri}.")
+    for name in found:
+        place = (folder / name).resolve()
+        if not place.is_relative_to(folder.resolve()):
+            raise NotFoundError(f"{uri} has a file {name!r}, which would lie outside of it.")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("wb") as file:
+            file.writelines(read(f"{uri}/{name}"))
+
+
 def remove(uri: str) -> None:
     """Delete a file; one that is not there is none.
 

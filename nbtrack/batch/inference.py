@@ -20,8 +20,7 @@ from nbtrack.batch.reading import (
 )
 from nbtrack.batch.writing import count, open_output
 from nbtrack.errors import InvalidParameterError, NbtrackError, NotFoundError
-from nbtrack.models import Model, load_predictor
-from nbtrack.models.flavors import Predictor
+from nbtrack.models import PyFuncModel
 from nbtrack.tracking import Client
 from nbtrack.tracking.fluent import default_client
 
@@ -165,8 +164,8 @@ def run(
     rows = _whole_number(chunk_rows)
     kind = _content_type(data, content_type) if isinstance(data, Path) else ""
     with client.model_directory(model_uri) as directory:
-        predictor = load_predictor(directory, trust=trust, called=model_uri)
-        columns = signature_columns(Model.read(directory).content.get("signature"))
+        model = PyFuncModel.load(directory, model_uri=model_uri, trust=trust)
+        columns = signature_columns(model.metadata.content.get("signature"))
         source = open_source(data, kind, columns, rows) if kind else Rows(data, rows)
         if params is None and isinstance(source, Rows):
             params = source.params
@@ -174,7 +173,7 @@ def run(
         with _shown(progress, source) as show:
             for chunk in source.chunks(show):
                 if not is_sliced(chunk.data) or chunk.data.shape[0]:
-                    found = _predicted(predictor, chunk, params)
+                    found = _predicted(model, chunk, params)
                     write(found)
                     total += count(found) or 0
                 show(chunk.done, source.total)
@@ -208,11 +207,11 @@ def _content_type(path: Path, content_type: str | None) -> str:
     return kind
 
 
-def _predicted(predictor: Predictor, chunk: Chunk, params: Mapping[str, Any] | None) -> Any:
+def _predicted(model: PyFuncModel, chunk: Chunk, params: Mapping[str, Any] | None) -> Any:
     """Return the predictions of a part, one for each row of it."""
 
     def ask(data: Any) -> Any:
-        return predictor.predict(data, params) if params else predictor.predict(data)
+        return model.predict(data, params)
 
     try:
         found = ask(chunk.data)

@@ -113,11 +113,11 @@ def infer_schema(data: Any) -> Schema | None:
             column = _polars_column if kind == "polars" else _pandas_column
             return Schema(tuple(column(data[name], _name(name)) for name in data.columns))
         return Schema((_tensor(data, None),))
-    except (_NoTypeError, RecursionError):
+    except (NoTypeError, RecursionError):
         return None
 
 
-class _NoTypeError(Exception):
+class NoTypeError(Exception):
     """MLflow has no word for the type of a value."""
 
 
@@ -127,7 +127,7 @@ def _name(name: Any) -> str | int | float | None:
 
 def _tensor(array: Any, name: Any) -> Type:
     if not hasattr(array, "dtype") or not array.shape:
-        raise _NoTypeError
+        raise NoTypeError
     dtype = {"U": "str", "S": "bytes"}.get(array.dtype.char) or array.dtype.name
     spec = {"dtype": dtype, "shape": [-1, *array.shape[1:]]}
     named = {} if name is None else {"name": name}
@@ -136,17 +136,24 @@ def _tensor(array: Any, name: Any) -> Type:
 
 def _pandas_column(column: Any, name: Any) -> Type:
     if column.ndim != 1:  # two columns of one name
-        raise _NoTypeError
+        raise NoTypeError
     named = {"name": name, "required": not bool(column.isna().any())}
     if column.dtype.kind == "O":
         column = column.infer_objects()
     if column.dtype.kind != "O":
-        return {"type": _of_dtype(column.dtype), **named}
+        return {"type": type_of_dtype(column.dtype), **named}
     values = column.to_list()
-    return {**(_of_values(values) if values else {"type": "string"}), **named}
+    return {**(type_of_values(values) if values else {"type": "string"}), **named}
 
 
-def _of_dtype(dtype: Any) -> str:
+def type_of_dtype(dtype: Any) -> str:
+    """Return MLflow's word for a type of numpy or pandas.
+
+    Raises
+    ------
+    NoTypeError
+        There is none.
+    """
     kind, size = dtype.kind, getattr(dtype, "itemsize", 0)
     if kind in "iu":
         signed = kind == "i"
@@ -158,46 +165,58 @@ def _of_dtype(dtype: Any) -> str:
         return "float" if size <= _INT32_BYTES else "double"
     words = {"b": "boolean", "U": "string", "S": "binary", "M": "datetime"}
     if kind not in words:
-        raise _NoTypeError
+        raise NoTypeError
     return words[kind]
 
 
-def _of_values(values: Iterable[Any]) -> Type:
-    """Return the one type that all values have."""
+def type_of_values(values: Iterable[Any]) -> Type:
+    """Return the one type that all values have.
+
+    Raises
+    ------
+    NoTypeError
+        There is none.
+    """
     values = list(values)
     if set(map(type, values)) == {str}:  # most columns of objects: no need to look at each
         return {"type": "string"}
     found: Type | None = None
     for value in values:
-        kind = _of_value(value)
+        kind = type_of_value(value)
         if kind is not None:
             found = kind if found is None else _merged(found, kind)
     if found is None:
-        raise _NoTypeError
+        raise NoTypeError
     return found
 
 
-def _of_value(value: Any) -> Type | None:
-    """Return the type of a value; None for an array without items, which says nothing."""
+def type_of_value(value: Any) -> Type | None:
+    """Return the type of a value; None for an array without items, which says nothing.
+
+    Raises
+    ------
+    NoTypeError
+        There is none.
+    """
     if _is_missing(value) or (isinstance(value, list | dict) and not value):
         return ANY
     if isinstance(value, dict):
         properties = {}
         for name, item in value.items():
-            kind = _of_value(item)
+            kind = type_of_value(item)
             if kind is None:
-                raise _NoTypeError
+                raise NoTypeError
             properties[name] = {**kind, "required": kind != ANY}
         return {"type": "object", "properties": dict(sorted(properties.items()))}
     if isinstance(value, list) or type(value).__name__ == "ndarray":
-        kinds = [kind for kind in map(_of_value, value) if kind is not None]
+        kinds = [kind for kind in map(type_of_value, value) if kind is not None]
         found = kinds[0] if kinds else None
         for kind in kinds[1:]:
             found = _merged(found or ANY, kind)
         return None if found is None else {"type": "array", "items": found}
     word = _PYTHON.get(type(value).__name__)
     if word is None:
-        raise _NoTypeError
+        raise NoTypeError
     return {"type": word}
 
 
@@ -214,7 +233,7 @@ def _merged(one: Type, other: Type) -> Type:
     if ANY in (one, other):
         return other if one == ANY else one
     if one["type"] != other["type"]:
-        raise _NoTypeError
+        raise NoTypeError
     if one["type"] == "array":
         return {"type": "array", "items": _merged(one["items"], other["items"])}
     if one["type"] != "object":
@@ -244,4 +263,4 @@ def _of_polars(dtype: Any) -> Type:
             "type": "object",
             "properties": {k: {**v, "required": True} for k, v in sorted(properties.items())},
         }
-    raise _NoTypeError
+    raise NoTypeError

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nbtrack.errors import InvalidParameterError
-from nbtrack.models import load_directory, load_predictor
+from nbtrack.models import PyFuncModel, load_directory
 from nbtrack.tracking.fluent import default_client
 
 _ESTIMATOR = ("predict", "fit")
@@ -66,8 +66,7 @@ def subject_of(model: Any, *, trust: bool) -> Subject:
     """
     if isinstance(model, str | Path):
         return _loaded(str(model), trust)
-    raw = getattr(model, "get_raw_model", None)  # a model of pyfunc, ours or MLflow's
-    inner = raw() if callable(raw) else model
+    inner = _raw(model)
     if _is_estimator(inner):
         return Subject(inner.predict, inner)
     if callable(getattr(model, "predict", None)):
@@ -85,7 +84,16 @@ def _loaded(uri: str, trust: bool) -> Subject:
         native = load_directory(directory, trust=trust, called=uri)
         if _is_estimator(native):
             return Subject(native.predict, native)  # type: ignore[attr-defined]
-        return Subject(load_predictor(directory, trust=trust, called=uri).predict)
+        return Subject(PyFuncModel.load(directory, model_uri=uri, trust=trust).predict)
+
+
+def _raw(model: Any) -> Any:
+    """Return what is in a model of pyfunc, ours or MLflow's, if it tells; other models as is."""
+    function = getattr(model, "get_raw_model", None)
+    try:
+        return function() if callable(function) else model
+    except (InvalidParameterError, NotImplementedError):
+        return model
 
 
 def _is_estimator(model: object) -> bool:

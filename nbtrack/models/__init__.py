@@ -1,4 +1,4 @@
-"""A model is a directory with an ``MLmodel`` file: saving, loading, trust."""
+"""A model is a directory with an ``MLmodel`` file: saving, loading, trust; signatures."""
 
 from typing import TYPE_CHECKING
 
@@ -12,22 +12,41 @@ from nbtrack.models.model import Model
 if TYPE_CHECKING:
     from nbtrack.batch import predict
     from nbtrack.evaluation import evaluate
+    from nbtrack.models.custom import set_model
+    from nbtrack.models.predicting import PyFuncModel
+    from nbtrack.models.signature import ModelSignature, infer_signature
 
 __all__ = [
     "Extras",
     "Interface",
     "Model",
+    "ModelSignature",
+    "PyFuncModel",
     "Snapshot",
     "evaluate",
+    "infer_signature",
     "load_directory",
     "load_predictor",
     "predict",
     "save_directory",
+    "set_model",
     "take_snapshot",
     "write_files",
 ]
 
-# MLflow's names for what stands above this package: imported when they are used, and not by it.
-__getattr__, __dir__ = attach(
-    __name__, {"evaluate": "nbtrack.evaluation", "predict": "nbtrack.batch"}
+__getattr__, _ = attach(
+    __name__,
+    {
+        "ModelSignature": ".signature",
+        "PyFuncModel": ".predicting",
+        # MLflow's names for what stands above this package, and is not imported by it.
+        "evaluate": "nbtrack.evaluation",
+        "infer_signature": ".signature",
+        "predict": "nbtrack.batch",
+        "set_model": ".custom",
+    },
 )
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import shlex
+import tempfile
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbtrack.errors import InvalidParameterError
+from nbtrack.models.example import Example
 from nbtrack.models.flavors.base import Snapshot
-from nbtrack.models.interface import Interface
+from nbtrack.models.io import load_predictor, save_directory
+
+if TYPE_CHECKING:
+    from nbtrack.models.signature import ModelSignature
 
 CODE = "code"
 _Requirements = Iterable[str] | str | None
@@ -24,9 +30,10 @@ class Extras:
     Parameters
     ----------
     signature
-        What the model takes and gives.
+        What the model takes and gives; False: it has none, also if there is an example.
     input_example
-        An example of what it takes.
+        An example of what it takes, or a tuple of one and of params. The model predicts for it
+        once, to find the signature.
     pip_requirements
         Instead of what was found: requirements as pip has them, or the path of a file of them.
     extra_pip_requirements
@@ -86,11 +93,35 @@ class Extras:
         return snapshot
 
     def _described(self, snapshot: Snapshot) -> Snapshot:
-        if self.input_example is not None:
-            snapshot = _example(self.input_example).added_to(snapshot)
-        if self.signature is None or self.signature is False:
+        example = None if self.input_example is None else Example.of(self.input_example)
+        if example is not None:
+            snapshot = example.interface().added_to(snapshot)
+        if self.signature is False:
+            return replace(snapshot, signature=None, facts=None)
+        if self.signature is not None:
+            return replace(snapshot, signature=self.signature.to_dict(), facts=None)
+        if example is None or snapshot.signature is not None:
             return snapshot
-        return replace(snapshot, signature=self.signature.to_dict())
+        inferred = _inferred(snapshot, example)
+        return snapshot if inferred is None else replace(snapshot, signature=inferred.to_dict())
+
+
+def _inferred(snapshot: Snapshot, example: Example) -> ModelSignature | None:
+    """Return the signature that an example shows: the model is loaded, and predicts for it once."""
+    from nbtrack.models.signature import infer_signature
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="nbtrack-") as folder:
+            directory = Path(folder) / "model"
+            save_directory(snapshot, directory, model_id="")
+            given = load_predictor(directory, trust=True).predict(example.data, example.params)
+        return infer_signature(example.data, given, example.params)
+    except Exception as error:  # noqa: BLE001 - whatever the user's own model raises
+        warnings.warn(
+            f"The model has no signature: it does not predict for the input example: {error!r}.",
+            stacklevel=2,
+        )
+        return None
 
 
 def _requirements(given: Iterable[str] | str) -> tuple[str, ...]:
@@ -133,17 +164,4 @@ def _with_code(snapshot: Snapshot, paths: Sequence[str | Path]) -> Snapshot:
         files=files,
         native={**snapshot.native, "code": CODE},
         pyfunc={**snapshot.pyfunc, "code": CODE},
-    )
-
-
-def _example(given: Any) -> Interface:
-    """Return the example as MLflow writes it."""
-    if hasattr(given, "columns"):
-        split = json.loads(given.to_json(orient="split", date_format="iso"))
-        rows = {name: split[name] for name in ("columns", "data")}
-        return Interface(example="dataframe", rows=json.dumps(rows))
-    if hasattr(given, "tolist"):
-        return Interface(example="ndarray", rows=json.dumps(given.tolist()))
-    raise InvalidParameterError(
-        f"A {type(given).__name__} cannot be an input example.", hint="Give a frame or an array."
     )

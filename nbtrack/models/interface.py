@@ -18,9 +18,11 @@ class Interface:
     inputs, outputs
         Schemas as JSON.
     example
-        What the example is: ``dataframe`` or ``ndarray``; empty: there is none.
+        What the example is: ``dataframe``, ``ndarray`` or ``json_object``; empty: there is none.
     rows
-        The example as JSON: ``{"columns": [...], "data": [...]}``, or rows of an array.
+        The example as JSON: ``{"columns": [...], "data": [...]}``, rows of an array, or a value.
+    params
+        Params of the example as JSON; empty: it has none.
 
     Examples
     --------
@@ -37,6 +39,7 @@ class Interface:
     outputs: str | None = None
     example: str = ""
     rows: str = ""
+    params: str = ""
 
     def added_to(self, snapshot: Snapshot) -> Snapshot:
         """Return a snapshot of the model with these."""
@@ -46,6 +49,10 @@ class Interface:
             files[EXAMPLE] = self.rows.encode()
             files[SERVED] = f'{{"{key}": {self.rows}}}'.encode()
             info = {"artifact_path": EXAMPLE, "serving_input_path": SERVED, "type": self.example}
+            if self.params:
+                files[EXAMPLE] = f'{{"inputs": {self.rows}, "params": {self.params}}}'.encode()
+                files[SERVED] = f'{{"{key}": {self.rows}, "params": {self.params}}}'.encode()
+                info["params"] = "true"
             if self.example == "dataframe":
                 info["pandas_orient"] = "split"
         signature = {"inputs": self.inputs, "outputs": self.outputs}

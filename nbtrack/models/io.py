@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from nbtrack.models.flavors import (
     flavor_by_loader,
     flavor_names,
 )
+from nbtrack.models.flavors.base import file_of
 
 
 def write_files(
@@ -92,16 +94,25 @@ def load_directory(directory: Path, *, trust: bool = False, called: str = "") ->
     entries = mlmodel.read(directory)["flavors"]
     flavor, native = _flavor(entries, called)
     _check_trust(directory, flavor, native, trust, called)
+    _put_on_path(directory, native)
     return flavor.load(directory, native)
 
 
-def load_predictor(directory: Path, *, trust: bool = False, called: str = "") -> Predictor:
+def load_predictor(
+    directory: Path,
+    *,
+    trust: bool = False,
+    called: str = "",
+    model_config: Mapping[str, Any] | None = None,
+) -> Predictor:
     """Return what predicts with the model of a directory, as MLflow's ``pyfunc`` does.
 
     Parameters
     ----------
     directory, trust, called
         As of `load_directory`.
+    model_config
+        Settings for a custom model, over those that it was saved with.
 
     Raises
     ------
@@ -118,8 +129,29 @@ def load_predictor(directory: Path, *, trust: bool = False, called: str = "") ->
     else:
         flavor = by_loader
         native = next((entries[n] for n in flavor.NAMES if isinstance(entries.get(n), dict)), {})
-    _check_trust(directory, flavor, native, trust, called)
+    code = native.get("code") or pyfunc.get("code")
+    _check_trust(directory, flavor, {**native, "code": code}, trust, called)
+    _put_on_path(directory, {"code": code})
+    if model_config is not None:
+        saved = pyfunc.get("config")
+        pyfunc = {
+            **pyfunc,
+            "config": {**(saved if isinstance(saved, dict) else {}), **model_config},
+        }
     return flavor.predictor(directory, pyfunc, native)
+
+
+def needs_its_files(directory: Path) -> bool:
+    """Whether a model reads files of its directory after it was loaded: code, or artifacts."""
+    entries = mlmodel.read(directory)["flavors"].values()
+    return any(isinstance(e, dict) and (e.get("code") or e.get("artifacts")) for e in entries)
+
+
+def _put_on_path(directory: Path, native: Mapping[str, Any]) -> None:
+    if native.get("code") is not None:
+        path = str(file_of(directory, native["code"]).resolve())
+        if path not in sys.path:
+            sys.path.insert(0, path)
 
 
 def _flavor(entries: Mapping[str, Any], called: str) -> tuple[Flavor, Mapping[str, Any]]:
@@ -128,8 +160,8 @@ def _flavor(entries: Mapping[str, Any], called: str) -> tuple[Flavor, Mapping[st
         return found
     pyfunc = entries.get(mlmodel.PYFUNC)
     loader = flavor_by_loader(pyfunc.get("loader_module")) if isinstance(pyfunc, dict) else None
-    if loader is not None:
-        return loader, {}
+    if loader is not None and isinstance(pyfunc, dict):
+        return loader, pyfunc if mlmodel.PYFUNC in loader.NAMES else {}
     raise NotFoundError(
         f"The model {called} has the flavors {', '.join(map(str, entries))}; nbtrack loads "
         f"{', '.join(sorted(flavor_names()))}."
@@ -139,7 +171,10 @@ def _flavor(entries: Mapping[str, Any], called: str) -> tuple[Flavor, Mapping[st
 def _check_trust(
     directory: Path, flavor: Flavor, native: Mapping[str, Any], trust: bool, called: str
 ) -> None:
-    if trust or (code := flavor.runs_code(directory, native)) is None:
+    code = flavor.runs_code(directory, native)
+    if native.get("code") is not None:
+        code = "a model with code of its own"
+    if trust or code is None:
         return
     if reason := seal.problem(directory):
         raise UntrustedModelError(

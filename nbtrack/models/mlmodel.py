@@ -57,6 +57,7 @@ def content_of(
         "model_uuid": model_id,
         **({"run_id": run_id} if run_id else {}),
         **told,
+        **(snapshot.facts or {}),
         "utc_time_created": now.strftime("%Y-%m-%d %H:%M:%S.%f"),
     }
 

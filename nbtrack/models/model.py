@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from nbtrack.models import mlmodel
+
+if TYPE_CHECKING:
+    from nbtrack.models.schema import ParamSchema, Schema
+    from nbtrack.models.signature import ModelSignature
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,41 @@ class Model:
     def model_id(self) -> str:
         """The model's id."""
         return str(self.content.get("model_id") or self.model_uuid)
+
+    @property
+    def signature(self) -> ModelSignature | None:
+        """What it takes and gives.
+
+        Raises
+        ------
+        InvalidParameterError
+            What the file says is none.
+        """
+        from nbtrack.models.signature import ModelSignature
+
+        told = _mapping(self.content, "signature")
+        return ModelSignature.from_dict(told) if told and any(told.values()) else None
+
+    @property
+    def is_signature_from_type_hint(self) -> bool:
+        """Whether the model itself checks what it takes, by a type hint."""
+        return bool(self.content.get("is_signature_from_type_hint"))
+
+    def get_input_schema(self) -> Schema | None:
+        """Return the schema of what it takes."""
+        return self.signature.inputs if self.signature else None
+
+    def get_output_schema(self) -> Schema | None:
+        """Return the schema of what it gives."""
+        return self.signature.outputs if self.signature else None
+
+    def get_params_schema(self) -> ParamSchema | None:
+        """Return the schema of the params of `predict`."""
+        return self.signature.params if self.signature else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the file says."""
+        return dict(self.content)
 
     @classmethod
     def of(cls, content: Mapping[str, Any], model_uri: str) -> Self:

@@ -2,6 +2,14 @@
 
 from nbtrack.registry.base import Registry, check_name
 from nbtrack.registry.sqlite import SqliteRegistry
-from nbtrack.registry.uri import ModelUri, RunUri, parse
+from nbtrack.registry.uri import LoggedModelUri, ModelUri, RunUri, parse
 
-__all__ = ["ModelUri", "Registry", "RunUri", "SqliteRegistry", "check_name", "parse"]
+__all__ = [
+    "LoggedModelUri",
+    "ModelUri",
+    "Registry",
+    "RunUri",
+    "SqliteRegistry",
+    "check_name",
+    "parse",
+]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from nbtrack.errors import InvalidParameterError
+from nbtrack.registry.uri import RunUri
 from nbtrack.types import ModelVersion, RegisteredModel
 
 MAX_NAME = 250
@@ -30,12 +31,21 @@ class Registry(Protocol):
         """Return all registered models by name, each with its versions, newest first."""
 
     def get_version(self, name: str, version: int | str) -> ModelVersion:
-        """Return a version by number, by ``latest``, or by ``@alias``.
+        """Return a version by number, by ``latest``, by ``@alias``, or the latest of a stage.
 
         Raises
         ------
         NotFoundError
             There is no such model or version.
+        """
+
+    def locate_model(self, model_id: str) -> RunUri:
+        """Return where the files of a model are.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such model.
         """
 
 

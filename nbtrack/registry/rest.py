@@ -11,7 +11,7 @@ from typing import Any
 from nbtrack.db import LogSink
 from nbtrack.errors import AlreadyExistsError, NotFoundError
 from nbtrack.registry.base import check_name
-from nbtrack.registry.uri import LATEST, RunUri, parse
+from nbtrack.registry.uri import LATEST, STAGES, LoggedModelUri, RunUri, parse
 from nbtrack.store.rest import RestStore
 from nbtrack.store.rest_reading import MODEL_ID
 from nbtrack.types import ModelInfo, ModelVersion, RegisteredModel
@@ -97,6 +97,15 @@ class RestRegistry:
             if not numbers:
                 raise NotFoundError(f"The registered model {name!r} has no version yet.")
             version = max(numbers)
+        if version in STAGES:
+            model = self._http.call(
+                "GET", "registered-models/get", query={"name": name}, wants="registered_model"
+            )["registered_model"]
+            latest = model.get("latest_versions", ())
+            numbers = [int(v["version"]) for v in latest if v.get("current_stage") == version]
+            if not numbers:
+                raise NotFoundError(f"The registered model {name!r} has no version in {version}.")
+            version = max(numbers)
         if isinstance(version, str):
             query = {"name": name, "alias": version.removeprefix("@")}
             found = self._http.call(
@@ -117,6 +126,10 @@ class RestRegistry:
             return version
         return replace(version, run_name=name)
 
+    def locate_model(self, model_id: str) -> RunUri:
+        """Return where the files of a model are: below itself."""
+        return RunUri(model_id, "")
+
     def locate(self, version: ModelVersion) -> RunUri:
         """Return where the files of a version are: below a run, or below a logged model.
 
@@ -133,6 +146,8 @@ class RestRegistry:
             if not source.startswith((_BY_ID, "runs:/")):
                 break
             target = parse(source)
+            if isinstance(target, LoggedModelUri):
+                return self.locate_model(target.model_id)
             if isinstance(target, RunUri):
                 return target
             if target is None:

@@ -13,7 +13,7 @@ from typing import cast
 from nbtrack.db import Reader, RecordSink
 from nbtrack.errors import NotFoundError
 from nbtrack.registry.base import check_name
-from nbtrack.registry.uri import LATEST
+from nbtrack.registry.uri import LATEST, STAGES, RunUri
 from nbtrack.types import ModelVersion, RegisteredModel
 
 
@@ -106,6 +106,11 @@ class SqliteRegistry:
         self._sink.flush()
         if version == LATEST:
             found = self._versions("WHERE v.name = ? ORDER BY v.version DESC LIMIT 1", (name,))
+        elif version in STAGES:
+            found = self._versions(
+                "WHERE v.name = ? AND v.current_stage = ? ORDER BY v.version DESC LIMIT 1",
+                (name, version),
+            )
         elif isinstance(version, str):
             found = self._versions(
                 "JOIN model_aliases a USING (name, version) WHERE v.name = ? AND alias = ?",
@@ -128,6 +133,17 @@ class SqliteRegistry:
             f"The registered model {name!r} has no version {version!r}.",
             hint=f"It has: {_some(versions)}.",
         )
+
+    def locate_model(self, model_id: str) -> RunUri:
+        """Return where the files of a model are."""
+        self._sink.flush()
+        rows = self._reader.rows(
+            "SELECT run_id, artifact_path FROM models WHERE model_id IN (?, ?)",
+            (model_id, model_id.removeprefix("m-")),
+        )
+        for row in rows:
+            return RunUri(str(row["run_id"]), str(row["artifact_path"]))
+        raise NotFoundError(f"There is no model with the id {model_id}.")
 
     def _versions(self, clause: str, args: tuple[object, ...] = ()) -> list[ModelVersion]:
         rows = self._reader.rows(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from nbtrack.errors import InvalidParameterError
 
 LATEST = "latest"
+STAGES = ("None", "Staging", "Production", "Archived")
+_MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +23,22 @@ class RunUri:
 
 @dataclass(frozen=True, slots=True)
 class ModelUri:
-    """``models:/<name>/<version>``, ``models:/<name>/latest`` or ``models:/<name>@<alias>``."""
+    """A version of a registered model: a number, ``latest``, ``@<alias>`` or a stage."""
 
     name: str
     version: int | str
 
 
-def parse(uri: str) -> RunUri | ModelUri | None:
+@dataclass(frozen=True, slots=True)
+class LoggedModelUri:
+    """``models:/m-<id>``: a model by its own id."""
+
+    model_id: str
+
+
+def parse(  # noqa: PLR0911 - one for each form
+    uri: str,
+) -> RunUri | ModelUri | LoggedModelUri | None:
     """Return what a URI names; None if it is no ``runs:`` or ``models:`` URI (a path, say).
 
     Raises
@@ -50,15 +62,20 @@ def parse(uri: str) -> RunUri | ModelUri | None:
         if run and (path := path.strip("/")):
             return RunUri(run, path)
         raise InvalidParameterError(f"{uri!r} is no run URI.", hint="Use runs:/<run id>/<path>.")
+    if _MODEL_ID.fullmatch(rest):
+        return LoggedModelUri(rest)
     name, at, alias = rest.partition("@")
     if at and name and alias and "/" not in rest:
         return ModelUri(name, f"@{alias}")
     name, _, version = rest.partition("/")
     if name and version.lower() == LATEST:
         return ModelUri(name, LATEST)
+    if name and (stage := version.capitalize()) in STAGES:
+        return ModelUri(name, stage)
     if name and version.isascii() and version.isdigit() and len(version) < len(str(2**63)):
         return ModelUri(name, int(version))
     raise InvalidParameterError(
         f"{uri!r} is no model URI.",
-        hint="Use models:/<name>/<version>, models:/<name>/latest or models:/<name>@<alias>.",
+        hint="Use models:/<name>/<version>, models:/<name>/latest, models:/<name>/<stage>, "
+        "models:/<name>@<alias> or models:/m-<id>.",
     )

@@ -40,8 +40,9 @@ def load_model(model_uri: str, *, trust: bool = False) -> object:
     Parameters
     ----------
     model_uri
-        ``models:/<name>/<version>``, ``models:/<name>/latest``, ``models:/<name>@<alias>``,
-        ``runs:/<run>/model``, or the path of a directory with an MLmodel file.
+        ``models:/<name>/<version>``, ``models:/<name>/latest``, ``models:/<name>/<stage>``,
+        ``models:/<name>@<alias>``, ``models:/m-<id>``, ``runs:/<run>/model``, or a directory with
+        an MLmodel file: a path, ``file:`` or an address that fsspec reaches.
     trust
         Load it although it was not saved by this user on this machine. Loading a model can run
         any code that its maker put in.

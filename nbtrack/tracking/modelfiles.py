@@ -42,7 +42,8 @@ class ModelFiles(Loggable):
         """Return the packed form."""
         s = self.snapshot
         told = [
-            None if part is None else dict(part) for part in (s.signature, s.example, s.metadata)
+            None if part is None else dict(part)
+            for part in (s.signature, s.example, s.metadata, s.facts)
         ]
         rest: list[Any] = [dict(s.native), dict(s.pyfunc), list(s.requirements), *told]
         return [

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pandas as pd
@@ -54,7 +57,8 @@ def test_what_goes_wrong(model: str) -> None:
     Path("bad.csv").write_text("x\n1\nabc\n")
     assert "row 1" in fail(*base, "-i", "bad.csv", "-o", "out.json")
     assert not Path("out.json").exists()
-    assert "no database" in fail("models", "predict", "-m", "models:/a/1", "-i", "in.csv", status=3)
+    said = fail("--db", "no.db", "models", "predict", "-m", "models:/a/1", "-i", "in.csv", status=3)
+    assert "There is no database" in said
     fail(*base, "-i", "in.csv", "-t", "xml", status=2)
     fail(*base, "-i", "in.csv", "--chunk-rows", 0, status=2)
     fail("models", "predict", "-i", "in.csv", status=2)
@@ -65,10 +69,11 @@ def test_what_goes_wrong(model: str) -> None:
 
 def test_a_bar_on_a_terminal(model: str) -> None:
     Path("long.csv").write_text("x\n" + "1\n" * 40_000)
-    # A bar comes after half a second: each part of a row takes a while in all.
+    # A bar comes after half a second: so many parts take longer.
     command = [sys.executable, "-W", "ignore", "-m", "nbtrack", "models", "predict", "-m", model]
     command += ["-i", "long.csv", "-o", "out.json", "--chunk-rows", "10"]
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     with subprocess.Popen(command, stderr=theirs, stdout=subprocess.PIPE) as process:
         os.close(theirs)
         shown = b""

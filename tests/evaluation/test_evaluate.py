@@ -176,7 +176,7 @@ def test_all_forms_of_a_model_give_the_same() -> None:
 
     full = measure(model)
     assert full["score"] == full["accuracy_score"]
-    for form in (uri, "models:/cancer/1", Wrapped()):
+    for form in (uri, "models:/cancer/1", nbtrack.pyfunc.load_model(uri), Wrapped()):
         assert measure(form) == full
     assert measure(model, X, data.target) == full
     assert measure(model, nbtrack.data.from_pandas(data, targets="target"), None) == full

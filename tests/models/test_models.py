@@ -240,7 +240,7 @@ def test_what_cannot_be_pickled_is_told_to_the_caller(client: Client) -> None:
 def test_an_unknown_flavor() -> None:
     with pytest.raises(NotFoundError, match="There is no model flavor 'os'") as caught:
         get_flavor("os")
-    assert caught.value.hint == "There are: sklearn, torch."
+    assert caught.value.hint == "There are: pyfunc, sklearn, torch."
 
 
 # -- trust
@@ -303,8 +303,8 @@ def test_another_users_model(
         ("\0", InvalidParameterError, "cannot be read"),
         ("flavors: {{}}\ntime: 2024-99-99", InvalidParameterError, "cannot be read"),
         ("[" * 5_000, InvalidParameterError, "cannot be read"),
-        ("flavors: {{a: 1, b: 2}}", NotFoundError, "has the flavors a, b; nbtrack loads sklearn"),
-        ("flavors: {{}}", NotFoundError, "nbtrack loads sklearn"),
+        ("flavors: {{a: 1, b: 2}}", NotFoundError, "has the flavors a, b; nbtrack loads pyfunc"),
+        ("flavors: {{}}", NotFoundError, "nbtrack loads pyfunc"),
         (
             "flavors: {{sklearn: {{pickled_model: ../../x.pkl}}}}",
             NotFoundError,

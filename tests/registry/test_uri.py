@@ -49,7 +49,7 @@ def test_forms(uri: str, target: RunUri | ModelUri | None) -> None:
         ("models:/iris/-1", "is no model URI"),
         ("models:/iris/1.5", "is no model URI"),
         ("models:/iris/²", "is no model URI"),
-        ("models:/iris/Production", "is no model URI"),
+        ("models:/iris/Sometimes", "is no model URI"),
         ("models:/iris@", "is no model URI"),
         ("models:/@champion", "is no model URI"),
         ("models:/iris/1/more", "is no model URI"),

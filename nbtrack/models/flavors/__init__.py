@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 # In the order in which a model is recognized: an XGBClassifier is a scikit-learn estimator, too.
-_FLAVORS = ("torch", "sklearn")
+_FLAVORS = ("torch", "sklearn", "pyfunc")
 
 
 def flavor_names() -> tuple[str, ...]:
@@ -62,8 +62,8 @@ def flavor_by_entry(entries: Mapping[str, Any]) -> tuple[Flavor, Mapping[str, An
     """
     for flavor in _all():
         for name in flavor.NAMES:
-            if name in entries:
-                entry = entries[name]
+            entry = entries.get(name)
+            if name in entries and name != "python_function":  # which says nothing by itself
                 return flavor, entry if isinstance(entry, dict) else {}
     return None
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
-from nbtrack.errors import InvalidParameterError, NotFoundError
+from nbtrack.errors import InvalidParameterError, MissingPackageError, NotFoundError
 
 _FRAMES = 2**20  # longer parts of a pickle are no frames
 
@@ -44,6 +44,8 @@ class Snapshot:
         Which of the files are an example of what it takes, as MLmodel has it.
     metadata
         What the user says about it.
+    facts
+        What MLmodel says besides, at its top.
     """
 
     flavor: str
@@ -55,6 +57,7 @@ class Snapshot:
     signature: Mapping[str, str | None] | None = None
     example: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] | None = None
+    facts: Mapping[str, Any] | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -244,3 +247,36 @@ def pickled(model: object, max_bytes: int) -> bytes:
     buffer = BoundedBuffer(max_bytes)
     cloudpickle.dump(model, buffer)  # lambdas, too; what it raises is the answer
     return buffer.getvalue()
+
+
+def unpickled(
+    path: Path,
+    packages: Mapping[str, str] | None = None,
+    *,
+    load: Callable[[BinaryIO], object] | None = None,
+) -> object:
+    """Return what a pickle holds. The caller has made sure that it can be trusted.
+
+    Parameters
+    ----------
+    packages
+        What pip calls the package of a module, where that is another name.
+    load
+        Reads the file; default: `pickle.load`.
+
+    Raises
+    ------
+    MissingPackageError, InvalidParameterError
+        A package that it needs is not installed; it is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            return (load or pickle.load)(file)
+    except ModuleNotFoundError as error:
+        package = (packages or {}).get(error.name or "", error.name)
+        raise MissingPackageError(
+            f"The model needs the package '{error.name}', which is not installed.",
+            hint=f"Install it: pip install {package}",
+        ) from error
+    except (EOFError, pickle.UnpicklingError) as error:
+        raise InvalidParameterError(f"{path} is damaged: {error}.") from error

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from nbtrack.errors import InvalidParameterError, MissingPackageError
+from nbtrack.errors import InvalidParameterError
 from nbtrack.models.flavors.base import (
     Predictor,
     Snapshot,
@@ -22,6 +22,7 @@ from nbtrack.models.flavors.base import (
     file_of,
     packages_of,
     pickled,
+    unpickled,
 )
 
 NAMES = ("sklearn",)
@@ -88,10 +89,10 @@ def load(directory: Path, native: Mapping[str, Any]) -> object:
 
     Raises
     ------
-    MissingPackageError, NotFoundError
-        A package that the model needs is not installed; the pickle is not there.
+    MissingPackageError, NotFoundError, InvalidParameterError
+        A package that the model needs is not installed; the pickle is not there, or is damaged.
     """
-    return _unpickled(file_of(directory, native.get("pickled_model", DATA)))
+    return unpickled(file_of(directory, native.get("pickled_model", DATA)), _PACKAGES)
 
 
 def predictor(directory: Path, pyfunc: Mapping[str, Any], native: Mapping[str, Any]) -> Predictor:
@@ -104,7 +105,7 @@ def predictor(directory: Path, pyfunc: Mapping[str, Any], native: Mapping[str, A
     """
     name = pyfunc.get("model_path") or native.get("pickled_model", DATA)
     return _Predictor(
-        _unpickled(file_of(directory, name)), str(pyfunc.get("predict_fn", "predict"))
+        unpickled(file_of(directory, name), _PACKAGES), str(pyfunc.get("predict_fn", "predict"))
     )
 
 
@@ -114,24 +115,14 @@ class _Predictor:
             raise InvalidParameterError(
                 f"A {type(model).__name__} has no method {method!r} to predict by."
             )
+        self._model = model
         self._predict = getattr(model, method)
+
+    def get_raw_model(self) -> Any:
+        return self._model
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         return self._predict(data)
-
-
-def _unpickled(path: Path) -> object:
-    import cloudpickle
-
-    try:
-        with path.open("rb") as file:
-            return cloudpickle.load(file)
-    except ModuleNotFoundError as error:
-        package = _PACKAGES.get(error.name or "", error.name)
-        raise MissingPackageError(
-            f"The model needs the package '{error.name}', which is not installed.",
-            hint=f"Install it: pip install {package}",
-        ) from error
 
 
 def _requirements() -> list[str]:

@@ -6,10 +6,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from nbtrack import media
 from nbtrack.errors import InvalidParameterError, NbtrackError, NotFoundError
-from nbtrack.registry import ModelUri, RunUri, parse
+from nbtrack.registry import LoggedModelUri, ModelUri, RunUri, parse
 from nbtrack.tracking import notices
 from nbtrack.tracking.client.search import Search
 from nbtrack.tracking.paths import AnyPath, file_inside, inside
@@ -182,7 +184,9 @@ class Artifacts(Search):
         """
         target = parse(uri)
         if target is None:
-            return Path(uri)
+            return Path(url2pathname(urlsplit(uri).path) if uri.startswith("file:") else uri)
+        if isinstance(target, LoggedModelUri):
+            return self._workspace.registry.locate_model(target.model_id)
         if isinstance(target, ModelUri):
             version = self._workspace.registry.get_version(target.name, target.version)
             return self._workspace.locate(version)

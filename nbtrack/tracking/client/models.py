@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from nbtrack.addresses import scheme_of
+from nbtrack.artifacts import fsspec
 from nbtrack.errors import InvalidParameterError
-from nbtrack.models import load_directory
-from nbtrack.registry import ModelUri, RunUri, parse
+from nbtrack.models import load_directory, mlmodel
+from nbtrack.models.io import needs_its_files
+from nbtrack.registry import RunUri, parse
 from nbtrack.tracking.client.artifacts import Artifacts
 from nbtrack.tracking.paths import AnyPath
 from nbtrack.tracking.run import MODEL_PATH
@@ -40,7 +44,7 @@ class Models(Artifacts):
             The name or the URI cannot be used; the run has no such model.
         """
         target = parse(model_uri) or RunUri(model_uri, artifact_path)
-        if isinstance(target, ModelUri):
+        if not isinstance(target, RunUri):
             raise InvalidParameterError(
                 f"{model_uri!r} is registered already.", hint="Give runs:/<run id>/model."
             )
@@ -63,8 +67,9 @@ class Models(Artifacts):
         Parameters
         ----------
         model_uri
-            ``models:/<name>/<version>``, ``models:/<name>/latest``, ``models:/<name>@<alias>``,
-            ``runs:/<run>/model``, or the path of a directory with an MLmodel file.
+            ``models:/<name>/<version>``, ``models:/<name>/latest``, ``models:/<name>/<stage>``,
+            ``models:/<name>@<alias>``, ``models:/m-<id>``, ``runs:/<run>/model``, or a directory
+            with an MLmodel file: a path, ``file:`` or an address that fsspec reaches.
         trust
             Load it although it was not saved by this user on this machine. Loading a model can
             run any code that its maker put in.
@@ -92,8 +97,15 @@ class Models(Artifacts):
         NotFoundError, InvalidParameterError, IntegrityError
             As of `load_model`.
         """
-        target = self.locate(model_uri)
         with contextlib.ExitStack() as stack:
+            if scheme_of(model_uri) not in {"file", "runs", "models"}:
+                folder = dst_path or stack.enter_context(
+                    tempfile.TemporaryDirectory(prefix="nbtrack-")
+                )
+                fsspec.download(model_uri, Path(folder))
+                yield self._kept(Path(folder), stack)
+                return
+            target = self.locate(model_uri)
             if isinstance(target, Path):
                 if dst_path is not None:
                     target = Path(shutil.copytree(target, dst_path, dirs_exist_ok=True))
@@ -101,4 +113,12 @@ class Models(Artifacts):
                 return
             if dst_path is None:
                 dst_path = stack.enter_context(tempfile.TemporaryDirectory(prefix="nbtrack-"))
-            yield Path(self.download_artifacts(target.run_id, target.path, dst_path))
+            directory = self.download_artifacts(target.run_id, target.path, dst_path)
+            yield self._kept(Path(directory), stack)
+
+    @staticmethod
+    def _kept(directory: Path, stack: contextlib.ExitStack) -> Path:
+        """Return the directory; it stays until the process ends if the model goes on reading it."""
+        if (directory / mlmodel.FILE).is_file() and needs_its_files(directory):
+            atexit.register(stack.pop_all().close)
+        return directory
