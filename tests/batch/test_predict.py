@@ -159,6 +159,22 @@ def test_tensors_and_lines_that_look_like_documents(model: str) -> None:
     assert found.to_dict("list") == {"inputs": [1, 2]}
 
 
+@pytest.mark.mlflow
+def test_mlflow_says_the_same(model: str, mlflow_python: str) -> None:
+    data = DATA[:50].assign(c=1)
+    write("in.csv", data)
+    write("in.json", data)
+    script = """
+import sys, mlflow
+for kind in ("csv", "json"):
+    mlflow.models.predict("model", None, f"in.{kind}", kind, f"{kind}.json", env_manager="local")
+"""
+    subprocess.run([mlflow_python, "-W", "ignore", "-c", script], check=True)
+    for kind in ("csv", "json"):
+        nbtrack.models.predict("model", None, f"in.{kind}", kind, "ours.json", chunk_rows=7)
+        assert read("ours.json") == pytest.approx(read(f"{kind}.json"), rel=1e-12)
+
+
 CELLS = st.sampled_from(["1", "2", "-3", "1.5", "", "NA", "x", "007", "True", "False", "1e3"])
 
 
