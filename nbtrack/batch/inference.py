@@ -120,7 +120,7 @@ def predict(
             hint="A file is named by input_path.",
         )
     parts: list[Any] = []
-    with open_output(Path(output_path)) if output_path else nullcontext() as output:
+    with nullcontext() if output_path is None else open_output(Path(output_path)) as output:
         run(
             default_client(),
             model_uri,

@@ -116,16 +116,16 @@ def evaluate(
     used = given(data, targets, predictions, feature_names, options.get("sample_weights"))
     subject = None if model is None else subject_of(model, trust=trust)
     prefix = str(options.get("metric_prefix", ""))
+    work = _classified if model_type == "classifier" else _regressed
+    # What is called in here is no fit, prediction or metric of the user's.
+    found, plots = scope.absorb(work, (subject, used, options, prefix), {})
+    metrics = {f"{prefix}{name}": value for name, value in found.items()}
     run = active_run()
     with start_run() if run is None else nullcontext(run) as run:
-        # What is called in here is no fit, prediction or metric of the user's.
-        work = _classified if model_type == "classifier" else _regressed
-        metrics, plots = scope.absorb(work, (subject, used, options, prefix), {})
-        metrics = {f"{prefix}{name}": value for name, value in metrics.items()}
         run.log_metrics(metrics)
         for plot in plots:
             run.log_plot(plot)
-        run.log_input(used.source, context=prefix.strip("_") or "eval")
+        run.log_input(used.source, context=prefix or "eval")
         return EvaluationResult(metrics, {plot.kind: plot for plot in plots}, run.run_id)
 
 
@@ -157,8 +157,14 @@ def _classified(
 ) -> tuple[dict[str, float], list[Plot]]:
     import numpy as np
 
-    predicted = used.predicted(subject)
     average = checked_average(options)
+    predicted = used.predicted(subject)
+    for what, values in (("targets", used.truth), ("predictions", predicted)):
+        if values.ndim != 1:
+            raise InvalidParameterError(
+                f"The {what} have the shape {values.shape}: a classifier has one label for a row.",
+                hint="Evaluate each output by itself.",
+            )
     classes = _classes(subject, used.truth, predicted, options)
     positive = _positive(classes, options)
     probabilities = None if subject is None else subject.probabilities(used.features)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nbtrack.data.record import is_dataset
 from nbtrack.errors import InvalidParameterError, NbtrackError
 
 if TYPE_CHECKING:
@@ -102,11 +103,12 @@ def _opened(data: Any, targets: Any, predictions: Any) -> tuple[Any, Any, Any, A
     """Return what is a source, the data itself, and the targets that a dataset may have."""
     import numpy as np
 
-    if hasattr(data, "source") and hasattr(data, "to_dict") and hasattr(data, "digest"):
+    if is_dataset(data):
         frame = next((getattr(data, n) for n in ("df", "features") if hasattr(data, n)), None)
         own = getattr(data, "targets", None)
         said = getattr(data, "predictions", None)
-        return data, frame, own if targets is None else targets, predictions or said
+        targets = own if targets is None else targets
+        return data, frame, targets, said if predictions is None else predictions
     if data is None:
         data = targets if not isinstance(targets, str) else None
         return data, None, targets, predictions

@@ -35,7 +35,6 @@ def split(load: Any, names: bool = False) -> tuple[Any, ...]:
 
 
 CASES = {
-    "binary": (load_breast_cancer, LogisticRegression(max_iter=5000), False, {}),
     "binary by name": (load_breast_cancer, LogisticRegression(max_iter=5000), True, {}),
     "other positive": (
         load_breast_cancer,
@@ -184,6 +183,9 @@ def test_all_forms_of_a_model_give_the_same() -> None:
         model, X.to_numpy(), data.target.to_numpy(), feature_names=[str(c) for c in X.columns]
     )
     assert named == pytest.approx(full, rel=1e-12)
+    odd = X.assign(source=1, digest="x", name="y", to_json=2)  # no dataset, but a frame
+    chosen = [str(c) for c in X.columns]
+    assert measure(model, odd, data.target, feature_names=chosen) == full
     without = {name: full[name] for name in measure(Pyfunc())}
     assert set(full) - set(without) == {"score", "log_loss", "roc_auc", "precision_recall_auc"}
     said = data.assign(said=model.predict(X))
@@ -277,5 +279,8 @@ def test_what_cannot_be_is_refused() -> None:
     refused("cannot be compared", model_type="regressor", targets=["a", "b", "a"])
     refused("2 sample_weights for 3", evaluator_config={"sample_weights": [1, 2]})
     refused("to be numbers", evaluator_config={"sample_weights": ["a", "b", "c"]})
+    refused("one label for a row", targets=[[0, 1], [1, 0], [1, 1]])
+    refused("one label for a row", model=lambda rows: np.eye(3))
+    assert nbtrack.search_runs().empty  # nothing is begun for what fails
     refused("no rows", data=np.empty((0, 1)), targets=[])
     refused("MLmodel", NotFoundError, model="nowhere")
