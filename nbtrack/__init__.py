@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from nbtrack.errors import (
         NbtrackError,
     )
+    from nbtrack.evaluation import (
+        evaluate,
+    )
     from nbtrack.ipython.shell import (
         load_ipython_extension,
         unload_ipython_extension,
@@ -130,6 +133,7 @@ _NAMES = {
     "disable_system_metrics_logging": ".tracking.fluent_system",
     "enable_system_metrics_logging": ".tracking.fluent_system",
     "end_run": ".tracking.fluent",
+    "evaluate": ".evaluation",
     "flush": ".tracking.fluent_system",
     "get_artifact_uri": ".tracking.fluent_files",
     "get_experiment": ".tracking.fluent_experiments",
@@ -209,6 +213,7 @@ __all__ = [
     "disable_system_metrics_logging",
     "enable_system_metrics_logging",
     "end_run",
+    "evaluate",
     "flush",
     "get_artifact_uri",
     "get_experiment",

@@ -23,20 +23,32 @@ LAYERS = (
     ("store", "artifacts", "models", "provenance", "media", "data"),
     ("registry", "transfer"),
     ("tracking",),
-    ("autologging", "projects", "serving", "bundles", "datasource", "htmlview"),
-    ("widgets", "report", "server", "testing", "sklearn", "pytorch", "pyfunc", *LIBRARIES),
+    ("autologging", "batch", "projects", "serving", "bundles", "datasource", "htmlview"),
+    (
+        "evaluation",
+        "widgets",
+        "report",
+        "server",
+        "testing",
+        "sklearn",
+        "pytorch",
+        "pyfunc",
+        *LIBRARIES,
+    ),
     ("ipython", "cli", "__init__"),
     ("__main__",),
 )
 LAYER_OF = {unit: layer for layer, units in enumerate(LAYERS) for unit in units}
 
-# The only imports between units of one layer.
+# The only imports between units of one layer, or upwards.
 ALLOWED_SIBLINGS = {
     ("db", "migrations"),  # opening a file is what brings its schema up to date
     ("__init__", "ipython"),  # `%load_ext nbtrack` looks for its functions in the package itself
     ("addresses", "errors"),  # an address that cannot be used is one of nbtrack's errors
     ("settings", "addresses"),  # and is refused where it is set
     ("store", "artifacts"),  # who keeps the file in order looks after what lies outside of it
+    ("models", "batch"),  # MLflow has it as models.predict; it is imported when it is called
+    ("models", "evaluation"),  # and models.evaluate
     ("data", "provenance"),  # what is known of data without MLflow's forms; secrets are masked
     ("models", "data"),  # the schema of what a model takes is that of data
     ("packing", "errors"),  # bytes that are no chunk are one of nbtrack's errors
@@ -85,6 +97,7 @@ FENCES |= {
     name: rf"(autologging|models/flavors)/{file}(/\w+)?\.py" for name, file in ML_LIBRARIES.items()
 }
 FENCES["skops"] = r"models/flavors/(lightgbm|sklearn)\.py"
+FENCES["sklearn"] += r"|evaluation/scores\.py"  # what it measures, it measures for all models
 # Importing these when a module is imported would make `import nbtrack` slow.
 NEVER_AT_MODULE_LEVEL = {*ML_LIBRARIES, "numpy", "pandas"}
 

@@ -1,14 +1,15 @@
-"""Registered models: listed, shown, registered."""
+"""Models: listed, shown, registered, asked for predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from nbtrack.cli.base import Group, answer, open_client, table
+from nbtrack.cli.base import Group, answer, open_client, options, table
 from nbtrack.cli.completion import complete_model, complete_run
 from nbtrack.errors import NotFoundError
 
@@ -21,7 +22,7 @@ _NONE = "No model is registered yet: nbtrack models register RUN NAME does so."
 
 @click.group(cls=Group)
 def models() -> None:
-    """Look at registered models, and add to them."""
+    """Look at registered models, add to them, and predict with models."""
 
 
 @models.command("list")
@@ -118,3 +119,60 @@ def register_model(run: str, name: str) -> None:
         {"name": version.name, "version": version.version, "run_id": version.run_id},
         f"Registered {version.name} version {version.version}.",
     )
+
+
+@models.command("predict")
+@click.option("-m", "--model-uri", metavar="URI", required=True, help="As of nbtrack.load_model.")
+@click.option(
+    "-i",
+    "--input-path",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="CSV with a header, Parquet, JSON lines, or a JSON document as MLflow's server takes it.",
+)
+@click.option(
+    "-o",
+    "--output-path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Becomes .csv, .parquet or .jsonl, else MLflow's JSON; default: print that.",
+)
+@click.option(
+    "-t",
+    "--content-type",
+    type=click.Choice(["csv", "json", "parquet"]),
+    help="Of the input; default: as its extension says.",
+)
+@click.option("--chunk-rows", type=click.IntRange(1), help="So many at once; default: as suits.")
+@click.option("--trust", is_flag=True, help="Run the model's code although somebody else made it.")
+def predict(
+    model_uri: str,
+    *,
+    input_path: Path,
+    output_path: Path | None,
+    content_type: str | None,
+    chunk_rows: int | None,
+    trust: bool,
+) -> None:
+    """Let a model predict for a file of any length, a part at a time."""
+    from nbtrack.batch import open_output, run
+    from nbtrack.registry import parse
+
+    client = open_client(make=parse(model_uri) is None)  # a folder needs no database
+    with open_output(output_path) as output:
+        rows = run(
+            client,
+            model_uri,
+            input_path,
+            output.write,
+            content_type=content_type,
+            chunk_rows=chunk_rows,
+            trust=trust,
+            progress=not options().quiet,
+        )
+    if output_path is not None:
+        answer(
+            {"rows": rows, "output_path": str(output_path)},
+            f"{rows:,} rows predicted: {output_path}",
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
+import math
 from collections.abc import Mapping, Sequence, Set
 from enum import Enum
 from typing import Any
@@ -38,6 +40,34 @@ def plain(value: Any, *, keep_dates: bool = False) -> Any:
         if isinstance(value, kind):
             return kind(value)  # a subclass (numpy has some) becomes the very type
     return _plain_container(value, keep_dates)
+
+
+def encode_json(content: Any) -> str:
+    """Return anything as JSON, as short as it can be. NaN is null, infinities are texts.
+
+    Examples
+    --------
+    >>> encode_json({"x": [1.5, float("nan"), float("-inf")]})
+    '{"x":[1.5,null,"-Infinity"]}'
+    """
+    try:
+        # Mostly these are plain lists, which JSON takes at once; what is not becomes so.
+        return _encoder.encode(content)
+    except (TypeError, ValueError):
+        return json.dumps(_finite(plain(content)), separators=(",", ":"))
+
+
+_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=plain)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
 
 
 def _plain_container(value: Any, keep_dates: bool) -> Any:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbtrack.media.plain import plain
+from nbtrack.media.plain import encode_json
 
 PLOTS = "plots"
 """The folder of a run that they are in."""
@@ -56,12 +55,7 @@ class Plot:
     def encode(self) -> bytes:
         """Return the content of its file. NaN is null, infinities are texts: JSON has neither."""
         content = {"kind": self.kind, "columns": dict(self.columns), "meta": dict(self.meta)}
-        try:
-            # Mostly these are plain lists, which JSON takes at once; what is not becomes so.
-            text = json.dumps(content, separators=(",", ":"), allow_nan=False, default=plain)
-        except (TypeError, ValueError):
-            text = json.dumps(_finite(plain(content)), separators=(",", ":"))
-        return text.encode()
+        return encode_json(content).encode()
 
 
 def decode_plot(data: bytes) -> dict[str, Any] | None:
@@ -87,13 +81,3 @@ def decode_plot(data: bytes) -> dict[str, Any] | None:
     if len({len(column) for column in columns.values()}) > 1:
         return None
     return {"kind": content["kind"], "columns": columns, "meta": meta}
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value

@@ -10,6 +10,8 @@ from nbtrack.models.io import load_directory, load_predictor, save_directory, wr
 from nbtrack.models.model import Model
 
 if TYPE_CHECKING:
+    from nbtrack.batch import predict
+    from nbtrack.evaluation import evaluate
     from nbtrack.models.custom import set_model
     from nbtrack.models.predicting import PyFuncModel
     from nbtrack.models.signature import ModelSignature, infer_signature
@@ -21,9 +23,11 @@ __all__ = [
     "ModelSignature",
     "PyFuncModel",
     "Snapshot",
+    "evaluate",
     "infer_signature",
     "load_directory",
     "load_predictor",
+    "predict",
     "save_directory",
     "set_model",
     "take_snapshot",
@@ -35,7 +39,10 @@ __getattr__, _ = attach(
     {
         "ModelSignature": ".signature",
         "PyFuncModel": ".predicting",
+        # MLflow's names for what stands above this package, and is not imported by it.
+        "evaluate": "nbtrack.evaluation",
         "infer_signature": ".signature",
+        "predict": "nbtrack.batch",
         "set_model": ".custom",
     },
 )

@@ -96,6 +96,23 @@ class PyFuncModel:
         model = self._predictor.python_model
         return model.func if isinstance(model, FunctionModel) else model
 
+    def get_raw_model(self) -> Any:
+        """Return the library's own object that predicts.
+
+        Raises
+        ------
+        InvalidParameterError
+            The flavor does not tell.
+        """
+        raw = getattr(self._predictor, "get_raw_model", None)
+        if raw is None:
+            raise InvalidParameterError(
+                "The model does not tell what predicts in it: it has "
+                f"{', '.join(map(str, self._metadata.flavors))}.",
+                hint="nbtrack.load_model gives the library's own object.",
+            )
+        return raw()
+
     def __repr__(self) -> str:
         """Tell which model it is."""
         lines = ["nbtrack.pyfunc.loaded_model:", f"  model_uri: {self._metadata.model_uri}"]

@@ -115,7 +115,11 @@ class _Predictor:
             raise InvalidParameterError(
                 f"A {type(model).__name__} has no method {method!r} to predict by."
             )
+        self._model = model
         self._predict = getattr(model, method)
+
+    def get_raw_model(self) -> Any:
+        return self._model
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         return self._predict(data)
