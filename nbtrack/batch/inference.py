@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from nbtrack.batch.columns import signature_columns
+from nbtrack.batch.opening import open_source
 from nbtrack.batch.reading import (
     Chunk,
     Progress,
     Rows,
     Source,
     is_sliced,
-    open_source,
     rows_of,
 )
 from nbtrack.batch.writing import count, open_output

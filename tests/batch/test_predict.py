@@ -19,7 +19,8 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression
 
 import nbtrack
-from nbtrack.batch.reading import Csv, JsonLines, open_source
+from nbtrack.batch.opening import open_source
+from nbtrack.batch.reading import Csv, JsonLines
 from nbtrack.errors import InvalidParameterError, NotFoundError, UntrustedModelError
 
 DATA = pd.DataFrame(np.random.default_rng(0).normal(size=(500, 3)), columns=list("abc"))
@@ -311,7 +312,7 @@ def test_a_text_where_the_signature_wants_a_number(model: str) -> None:
 
 
 def test_a_document_that_is_too_long(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nbtrack.batch.reading.MAX_DOCUMENT_BYTES", 2**20)
+    monkeypatch.setattr("nbtrack.batch.opening.MAX_DOCUMENT_BYTES", 2**20)
     Path("in.json").write_text("[" + "[1]," * 2**20)
     fails("one JSON document of 4 MB", model, None, "in.json")
 
