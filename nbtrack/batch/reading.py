@@ -195,7 +195,7 @@ class Csv:
         reason = str(error).rpartition("error: ")[2].strip().rstrip(".")
         return InvalidParameterError(
             f"{self.path} cannot be read as CSV: {reason}.",
-            hint="It needs a header and commas, in UTF-8; for others give content_type.",
+            hint="It needs a header and commas, in UTF-8; content_type says another kind.",
         )
 
 
