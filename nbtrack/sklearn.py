@@ -43,6 +43,7 @@ def log_model(  # noqa: PLR0917 - MLflow's signature
     sk_model: object,
     artifact_path: str | None = None,
     code_paths: Sequence[str | Path] | None = None,
+    serialization_format: str = "cloudpickle",
     registered_model_name: str | None = None,
     signature: Any = None,
     input_example: Any = None,
@@ -52,6 +53,7 @@ def log_model(  # noqa: PLR0917 - MLflow's signature
     pyfunc_predict_fn: str = "predict",
     metadata: Mapping[str, Any] | None = None,
     name: str | None = None,
+    skops_trusted_types: Sequence[str] | None = None,
 ) -> Model:
     """Keep an estimator with the active run, or with one that begins now.
 
@@ -63,6 +65,8 @@ def log_model(  # noqa: PLR0917 - MLflow's signature
         Two names of one thing: what the model is called in the run; default: ``model``.
     code_paths
         Files and folders that are on ``sys.path`` where it is loaded.
+    serialization_format
+        ``cloudpickle``, ``pickle``, or ``skops``: that is data, and loads without trust.
     registered_model_name
         It becomes the next version of this registered model.
     signature
@@ -77,6 +81,8 @@ def log_model(  # noqa: PLR0917 - MLflow's signature
         The method that predicts when it is loaded as ``pyfunc``.
     metadata
         What MLmodel is to say about it.
+    skops_trusted_types
+        More types that MLflow may load from a skops file; loading them here takes trust.
 
     Returns
     -------
@@ -108,12 +114,14 @@ def save_model(  # noqa: PLR0917 - MLflow's signature
     sk_model: object,
     path: str | Path,
     code_paths: Sequence[str | Path] | None = None,
+    serialization_format: str = "cloudpickle",
     signature: Any = None,
     input_example: Any = None,
     pip_requirements: Iterable[str] | str | None = None,
     extra_pip_requirements: Iterable[str] | str | None = None,
     pyfunc_predict_fn: str = "predict",
     metadata: Mapping[str, Any] | None = None,
+    skops_trusted_types: Sequence[str] | None = None,
 ) -> None:
     """Write an estimator into a directory; see `log_model`.
 

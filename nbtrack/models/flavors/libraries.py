@@ -120,6 +120,17 @@ def written(save: Callable[[str], object], name: str, max_bytes: int) -> dict[st
         return {path.name: path.read_bytes() for path in paths}
 
 
+def skops_types(path: Path) -> set[str]:
+    """Return the types in a skops file that skops itself does not trust; none is loaded.
+
+    Raises
+    ------
+    MissingPackageError, InvalidParameterError
+        skops is not installed; it cannot read the file.
+    """
+    return set(read(lambda: library("skops.io").get_untrusted_types(file=path), path))
+
+
 def read(load: Callable[[], object], path: Path) -> Any:
     """Return what a library reads from a file.
 

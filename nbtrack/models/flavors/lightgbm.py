@@ -19,6 +19,7 @@ from nbtrack.models.flavors.libraries import (
     library,
     read,
     requirements,
+    skops_types,
     used,
 )
 
@@ -118,7 +119,7 @@ def runs_code(directory: Path, native: Mapping[str, Any]) -> str:
     if native.get("serialization_format") != "skops":
         return "a pickle"
     path = data_of(directory, native, "model.skops")
-    others = sorted(_types(path) - SAFE_TYPES)
+    others = sorted(skops_types(path) - SAFE_TYPES)
     return f"a skops file with {', '.join(others) or 'a text that LightGBM reads unchecked'}"
 
 
@@ -136,7 +137,7 @@ def load(directory: Path, native: Mapping[str, Any]) -> Any:
         return read(lambda: lightgbm.Booster(model_str=_whole(path)), path)
     if native.get("serialization_format") != "skops":
         return read(lambda: unpickled(path), path)
-    types = sorted(_types(path))
+    types = sorted(skops_types(path))
     return read(lambda: library("skops.io").load(path, trusted=types), path)
 
 
@@ -178,11 +179,6 @@ def _estimator(
                 "serialization_format='cloudpickle'.",
             )
     return "model.pkl", pickled(model, max_bytes), "cloudpickle" if how is None else how
-
-
-def _types(path: Path) -> set[str]:
-    """Return the types in a skops file that skops itself does not trust; none is loaded."""
-    return set(read(lambda: library("skops.io").get_untrusted_types(file=path), path))
 
 
 def _whole(path: Path) -> str:

@@ -2,13 +2,13 @@
 
 In the fit call only a pickle is fast enough (a forest takes 9 ms; skops takes 150 ms and refuses
 trees). cloudpickle takes classes that were defined in the notebook along by value, so that the
-model loads in a fresh process.
+model loads in a fresh process. A skops file is data, as long as skops itself trusts its types.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -24,10 +24,13 @@ from nbtrack.models.flavors.base import (
     pickled,
     unpickled,
 )
+from nbtrack.models.flavors.libraries import check_size, library, read, skops_types
 
 NAMES = ("sklearn",)
 LOADERS = ("mlflow.sklearn",)
 DATA = "model.pkl"
+FORMATS = ("cloudpickle", "pickle", "skops")
+_SKOPS = "model.skops"
 # Packages that a pickle of an estimator may need, if they were imported when it was made.
 _PACKAGES = {
     "sklearn": "scikit-learn",
@@ -45,54 +48,108 @@ def is_model(model: object) -> bool:
     return "sklearn" in packages_of(model)
 
 
-def snapshot(model: object, *, max_bytes: int, pyfunc_predict_fn: str = "predict") -> Snapshot:
-    """Return the model as a pickle.
+def snapshot(
+    model: object,
+    *,
+    max_bytes: int,
+    pyfunc_predict_fn: str = "predict",
+    serialization_format: str = "cloudpickle",
+    skops_trusted_types: Sequence[str] | None = None,
+) -> Snapshot:
+    """Return the model as a pickle, or as skops.
 
     Parameters
     ----------
     pyfunc_predict_fn
         The method that predicts when it is loaded as ``pyfunc``.
+    serialization_format
+        ``cloudpickle``, ``pickle`` or ``skops``.
+    skops_trusted_types
+        More types that MLflow may load from a skops file.
 
     Raises
     ------
     ModelTooLargeError
-        The pickle takes more than `max_bytes`.
+        It takes more than `max_bytes`.
+    InvalidParameterError
+        It cannot be saved so.
+    MissingPackageError
+        skops was asked for, and is not installed.
     """
-    import cloudpickle
-
+    if serialization_format not in FORMATS:
+        raise InvalidParameterError(
+            f"scikit-learn has no serialization_format {serialization_format!r}.",
+            hint=f"There are: {', '.join(FORMATS)}.",
+        )
+    native: dict[str, Any] = {}
+    if serialization_format == "skops":
+        name, package = _SKOPS, "skops"
+        native["skops_trusted_types"] = sorted(set(skops_trusted_types or ()))
+        data = _as_skops(model, native["skops_trusted_types"])
+        check_size(len(data), max_bytes)
+    else:
+        name, package, data = DATA, "cloudpickle", pickled(model, max_bytes)
     return Snapshot(
         flavor=NAMES[0],
         model_class=class_name(model),
-        files={DATA: pickled(model, max_bytes)},
+        files={name: data},
         native={
-            "pickled_model": DATA,
-            "serialization_format": "cloudpickle",
+            "pickled_model": name,
+            "serialization_format": serialization_format,
             "sklearn_version": _version("scikit-learn"),
             "code": None,
+            **native,
         },
         pyfunc={
             "loader_module": LOADERS[0],
-            "model_path": DATA,
+            "model_path": name,
             "predict_fn": pyfunc_predict_fn,
         },
-        requirements=(f"cloudpickle=={cloudpickle.__version__}", *_requirements()),
+        requirements=(f"{package}=={_version(package)}", *_requirements()),
     )
 
 
+def _as_skops(model: object, trusted: Sequence[str]) -> bytes:
+    skops = library("skops.io")
+    try:
+        data: bytes = skops.dumps(model)
+        others = sorted(set(skops.get_untrusted_types(data=data)) - set(trusted))
+        problem = f"it needs {', '.join(others)}" if others else ""
+    except Exception as error:  # noqa: BLE001  # it has no node for something, or the like
+        problem = str(error)
+    if problem:
+        raise InvalidParameterError(
+            f"The {type(model).__name__} cannot be saved as skops: {problem}.",
+            hint="Name the types in skops_trusted_types, or give "
+            "serialization_format='cloudpickle'.",
+        )
+    return data
+
+
 def runs_code(directory: Path, native: Mapping[str, Any]) -> str | None:
-    """Return that the model is a pickle."""
-    return "a pickle"
+    """Return what is not only data: a pickle, or a skops file with types that skops refuses.
+
+    Which types MLmodel calls trusted says nothing: whoever wrote the one wrote the other.
+    """
+    if native.get("serialization_format") != "skops":
+        return "a pickle"
+    others = sorted(skops_types(file_of(directory, native.get("pickled_model", _SKOPS))))
+    return f"a skops file with {', '.join(others)}" if others else None
 
 
 def load(directory: Path, native: Mapping[str, Any]) -> object:
-    """Return the model. The caller has made sure that the pickle can be trusted.
+    """Return the model. The caller has made sure that it can be trusted.
 
     Raises
     ------
     MissingPackageError, NotFoundError, InvalidParameterError
-        A package that the model needs is not installed; the pickle is not there, or is damaged.
+        A package that the model needs is not installed; the file is not there, or is damaged.
     """
-    return unpickled(file_of(directory, native.get("pickled_model", DATA)), _PACKAGES)
+    if native.get("serialization_format") != "skops":
+        return unpickled(file_of(directory, native.get("pickled_model", DATA)), _PACKAGES)
+    path = file_of(directory, native.get("pickled_model", _SKOPS))
+    types = sorted(skops_types(path))
+    return read(lambda: library("skops.io").load(path, trusted=types), path)
 
 
 def predictor(directory: Path, pyfunc: Mapping[str, Any], native: Mapping[str, Any]) -> Predictor:
@@ -101,12 +158,16 @@ def predictor(directory: Path, pyfunc: Mapping[str, Any], native: Mapping[str, A
     Raises
     ------
     InvalidParameterError
-        The model has no such method.
+        The model has no such method, or MLmodel names two files.
     """
-    name = pyfunc.get("model_path") or native.get("pickled_model", DATA)
-    return _Predictor(
-        unpickled(file_of(directory, name), _PACKAGES), str(pyfunc.get("predict_fn", "predict"))
-    )
+    own, name = native.get("pickled_model"), pyfunc.get("model_path")
+    if own is not None and name is not None and own != name:
+        # Only the one of them was looked at.
+        raise InvalidParameterError(
+            f"The model {directory} names two files of data: {own!r} and {name!r}."
+        )
+    model = load(directory, native if name is None else {**native, "pickled_model": name})
+    return _Predictor(model, str(pyfunc.get("predict_fn", "predict")))
 
 
 class _Predictor:
