@@ -111,10 +111,11 @@ def test_both_ways(library: str, tmp_path: Path, mlflow_python: str) -> None:
         if native is not None:
             assert_same(native, predicted)
 
-        is_pickle = library == "statsmodels" or case == "objective"
-        if is_pickle:
-            with pytest.raises(UntrustedModelError, match="it is a pickle"):
+        trust = library in {"statsmodels", "lightgbm"}
+        if trust:
+            reason = "it is a (pickle|text|skops file)"
+            with pytest.raises(UntrustedModelError, match=reason):
                 load_directory(theirs / case)
-        assert type(load_directory(theirs / case, trust=is_pickle)) is type(model)
+        assert type(load_directory(theirs / case, trust=trust)) is type(model)
         found = pickle.loads((theirs / f"{case}.saved").read_bytes())
-        assert_same(load_predictor(theirs / case, trust=is_pickle).predict(data), found)
+        assert_same(load_predictor(theirs / case, trust=trust).predict(data), found)
