@@ -136,9 +136,8 @@ def load_model(model_uri: str, dst_path: str | Path | None = None, *, trust: boo
     dst_path
         A folder that its files are copied to; they stay there.
     trust
-        Load it although it was not saved by this user on this machine, and loading it can run
-        code that its maker put in: a pickle, or
-        a skops file with types that are not known to be safe.
+        Load it although it was not saved by this user on this machine. A pickle can run any code
+        that its maker put in, and LightGBM's reader believes what a text says.
 
     Raises
     ------

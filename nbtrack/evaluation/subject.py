@@ -93,7 +93,7 @@ def _raw(model: Any) -> Any:
     try:
         return function() if callable(function) else model
     except (InvalidParameterError, NotImplementedError):
-        return model
+        return model  # it has none to tell of, as pyfunc's contract says: it predicts itself
 
 
 def _is_estimator(model: object) -> bool:
