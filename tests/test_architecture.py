@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LIBRARIES = ("catboost", "lightgbm", "onnx", "statsmodels", "xgboost")
 LAYERS = (
-    ("errors", "types", "settings", "addresses", "packing", "_lazy", "_version"),
+    ("errors", "exits", "types", "settings", "addresses", "packing", "_lazy", "_version"),
     ("db", "migrations", "entities", "exceptions", "wire"),
     ("store", "artifacts", "models", "provenance", "media", "data"),
     ("registry", "transfer"),

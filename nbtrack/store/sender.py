@@ -9,17 +9,16 @@ or in the next one that uses this server.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import hashlib
 import os
-import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from nbtrack import exits
 from nbtrack.db import Loggable
 from nbtrack.errors import InvalidParameterError, NbtrackError, NotFoundError, StoreError
 from nbtrack.settings import settings
@@ -368,13 +367,6 @@ def _note_life(frame: journal_file.Frame, begun: dict[str, None]) -> None:
             begun.pop(str(frame.fields[0]), None)
 
 
-def _before_fork() -> None:
-    # A child of multiprocessing ends without atexit, but with finalizers of its own.
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util.register_after_fork(_at_exit, lambda _: util.Finalize(None, _at_exit, exitpriority=0))
-
-
 def _after_fork_in_child() -> None:
     for sender in list(_senders):
         sender._after_fork_in_child()
@@ -386,5 +378,5 @@ def _at_exit() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
-atexit.register(_at_exit)
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+exits.register(exits.Step.STORES, _at_exit)

@@ -12,10 +12,8 @@ left out; after a fork the child starts with a journal and a connection of its o
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
-import sys
 import threading
 import time
 import weakref
@@ -25,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nbtrack import exits
 from nbtrack.db import (
     Connection,
     DatabaseError,
@@ -513,10 +512,6 @@ class _Nothing:
 def _before_fork() -> None:
     for writer in list(_writers):
         writer._before_fork()
-    # A child of multiprocessing ends without atexit, but with finalizers of its own.
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util.register_after_fork(_at_exit, lambda _: util.Finalize(None, _at_exit, exitpriority=0))
 
 
 def _after_fork_in_parent() -> None:
@@ -543,4 +538,4 @@ if hasattr(os, "register_at_fork"):
         after_in_parent=_after_fork_in_parent,
         after_in_child=_after_fork_in_child,
     )
-atexit.register(_at_exit)
+exits.register(exits.Step.STORES, _at_exit)

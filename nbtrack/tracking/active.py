@@ -5,12 +5,12 @@ A run that was ended by its own ``with`` or ``end()`` is off the stack from then
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 import traceback
 from contextvars import ContextVar
 
+from nbtrack import exits
 from nbtrack.tracking.run import ActiveRun
 from nbtrack.types import RunStatus
 
@@ -52,6 +52,6 @@ def _end_all() -> None:
             run.end(RunStatus.KILLED)
 
 
-atexit.register(_end_all)
+exits.register(exits.Step.RUNS, _end_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begun.clear)  # those are the parent's

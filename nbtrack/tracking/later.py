@@ -5,12 +5,12 @@ A fit never waits for them; the end of the process does, for some seconds.
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from nbtrack import exits
 from nbtrack.tracking import notices
 
 EXIT_TIMEOUT_S = 10.0
@@ -70,6 +70,6 @@ def _after_fork_in_child() -> None:
     _starting, _tasks, _thread = threading.Lock(), SimpleQueue(), None
 
 
-atexit.register(wait)
+exits.register(exits.Step.LATER, wait)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)

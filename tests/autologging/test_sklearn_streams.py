@@ -182,11 +182,11 @@ def test_at_exit():
 
     code = (
         "import atexit, numpy as np\n"
+        "show = lambda: print([(r.name, r.status, len(r.models)) for r in tracker.runs])\n"
+        "atexit.register(show)\n"
         "from nbtrack import autologging\n"
         "from nbtrack.testing.fakes import FakeTracker\n"
         "tracker = FakeTracker()\n"
-        "show = lambda: print([(r.name, r.status, len(r.models)) for r in tracker.runs])\n"
-        "atexit.register(show)\n"
         "autologging.enable(tracker)\n"
         "from sklearn.linear_model import SGDRegressor\n"
         "model = SGDRegressor()\n"

@@ -9,7 +9,6 @@ A warm start is a run that has ended, and goes on. The same cell once more is an
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 import threading
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+from nbtrack import exits
 from nbtrack.autologging.book import Chapter
 from nbtrack.autologging.integration import TrackedRun, Tracker
 from nbtrack.autologging.predictions import IdentityMap
@@ -130,7 +130,6 @@ class Stream(Training):
 
 _open: list[Stream] = []
 _trainings: IdentityMap[Training] = IdentityMap()
-_registered: list[Callable[[], None]] = []
 
 
 def find(estimator: object) -> Training | None:
@@ -146,10 +145,6 @@ def remember(estimator: object, training: Training) -> None:
 
 def start(stream: Stream) -> None:
     """Remember a stream that has begun; it is closed in time."""
-    if not _registered:
-        # After the run has begun: what tracking does at exit comes later than this.
-        atexit.register(_at_exit)
-        _registered.append(_at_exit)
     remember(stream.estimator, stream)
     _open.append(stream)
 
@@ -198,3 +193,6 @@ def _at_exit() -> None:
         close_all()
     else:
         close_all("FAILED" if isinstance(error, Exception) else "KILLED")
+
+
+exits.register(exits.Step.TRAININGS, _at_exit)

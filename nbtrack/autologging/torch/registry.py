@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 import threading
@@ -11,6 +10,7 @@ from itertools import takewhile
 from types import FrameType
 from typing import Any
 
+from nbtrack import exits
 from nbtrack.autologging import scope, tally
 from nbtrack.autologging.integration import Tracker, current_tracker
 from nbtrack.autologging.options import options
@@ -196,9 +196,6 @@ def _begin(tracker: Tracker, hint: str) -> Training | None:
         return None
     training = Training(recording, recording.run)
     trainings.append(training)
-    # After the run has begun: what ends at exit ends before what it is written with.
-    atexit.unregister(_end_all)
-    atexit.register(_end_all)
     if _end_of_cell not in cells.on_end:
         cells.on_end.insert(0, _end_of_cell)  # before the cells are stored
     return training
@@ -330,5 +327,6 @@ def _leave_to_parent() -> None:
     thread.here = Here()
 
 
+exits.register(exits.Step.TRAININGS, _end_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_to_parent)
