@@ -10,6 +10,34 @@ if TYPE_CHECKING:
     from nbtrack.models import Model
 
 
+def autolog(
+    *,
+    log_input_examples: bool = False,
+    log_model_signatures: bool = True,
+    log_models: bool = True,
+    log_datasets: bool = True,
+    disable: bool = False,
+    exclusive: bool = False,
+    silent: bool = False,
+    log_post_training_metrics: bool = True,
+    log_every_n_steps: int = 1,
+    registered_model_name: str | None = None,
+    extra_tags: Mapping[str, object] | None = None,
+) -> None:
+    """Log what XGBoost does from now on, or switch it off; see `nbtrack.autolog`.
+
+    Examples
+    --------
+    >>> import nbtrack
+    >>> nbtrack.xgboost.autolog(log_every_n_steps=10)
+    >>> nbtrack.autolog(disable=True)
+    """
+    given = dict(locals())
+    from nbtrack.autologging.api import autolog_library
+
+    autolog_library("xgboost", given)
+
+
 def log_model(
     xgb_model: object,
     artifact_path: str | None = None,

@@ -183,6 +183,36 @@ TABLE = (
         ("joblib",),
     ),
     Integration(
+        "xgboost",
+        "xgboost",
+        "2.0",
+        "4",
+        ("xgboost",),
+        "nbtrack.autologging.xgboost",
+        "XGBoost",
+        ("sklearn",),
+    ),
+    Integration(
+        "lightgbm",
+        "lightgbm",
+        "4.0",
+        "5",
+        ("lightgbm",),
+        "nbtrack.autologging.lightgbm",
+        "LightGBM",
+        ("sklearn",),
+    ),
+    Integration(
+        "catboost",
+        "catboost",
+        "1.2",
+        "2",
+        ("catboost",),
+        "nbtrack.autologging.catboost",
+        "CatBoost",
+        ("sklearn",),
+    ),
+    Integration(
         "torch", "torch", "2.6", "3", ("torch",), "nbtrack.autologging.torch", "PyTorch loops"
     ),
 )
@@ -198,6 +228,7 @@ class _State:
     watcher = ImportWatcher()
     patches: dict[str, Patches] = {}  # noqa: RUF012  # the process has one state
     failed: dict[str, str] = {}  # noqa: RUF012
+    asked: set[str] = set()  # noqa: RUF012  # the others are on because these need them
 
 
 def current_tracker(library: str | None = None) -> Tracker | None:
@@ -212,6 +243,11 @@ def current_tracker(library: str | None = None) -> Tracker | None:
     if tracker is None or library is None or not is_silent(library):
         return tracker
     return _Silent(tracker)
+
+
+def is_asked(library: str) -> bool:
+    """Whether a library was switched on for itself, and not only because another one needs it."""
+    return library in _State.asked
 
 
 def _tell_fault(error: Exception) -> None:
@@ -281,11 +317,12 @@ def enable(tracker: Tracker, *names: str, loud: bool = True) -> None:
     """
     asked = find(names)
     rows = asked or list(TABLE)
-    needed = find(name for row in rows for name in row.needs)
+    needed = _needed(rows)
     _State.tracker = tracker
     scope.on_fault[:] = [_tell_fault]
     scope.switch(True)
     _State.watcher.install()
+    _State.asked.update(row.name for row in rows)
     for row in dict.fromkeys([*needed, *rows]):
         if row.name not in _State.patches:
             _State.patches[row.name] = Patches()
@@ -293,6 +330,12 @@ def enable(tracker: Tracker, *names: str, loud: bool = True) -> None:
                 _State.watcher.watch(module, partial(_install, row))
         if loud and row in asked and (reason := _State.failed.get(row.name)):
             tracker.warn(reason)
+
+
+def _needed(rows: Iterable[Integration]) -> list[Integration]:
+    """Return what some integrations need, and what that needs, the latter first."""
+    found = find(name for row in rows for name in row.needs)
+    return [*_needed(found), *found] if found else []
 
 
 def disable(*names: str) -> None:
@@ -312,16 +355,18 @@ def disable(*names: str) -> None:
     for row in reversed(rows):
         _State.patches.pop(row.name, Patches()).restore()
         _State.failed.pop(row.name, None)
+        _State.asked.discard(row.name)
         _State.watcher.forget(row.modules)
         if forget := getattr(sys.modules.get(row.implementation), "forget", None):
             forget()
-    if not any(row.title and row.name in _State.patches for row in TABLE):
+    if not any(row.title and row.name in _State.asked for row in TABLE):
         scope.switch(False)
         _State.tracker = None
         _State.watcher.restore()
         for patches in _State.patches.values():
             patches.restore()
         _State.patches.clear()
+        _State.asked.clear()
 
 
 def status() -> dict[str, Status]:
@@ -336,7 +381,7 @@ def implementation(row: Integration) -> ModuleType:
 
 def _status(row: Integration) -> Status:
     version = _version(row)
-    if row.name not in _State.patches:
+    if row.name not in _State.patches or (row.title and row.name not in _State.asked):
         reason = "not enabled"
     elif row.name in _State.failed:
         reason = _State.failed[row.name]

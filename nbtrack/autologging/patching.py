@@ -105,6 +105,16 @@ def _pickled_as(original: object) -> tuple[Any, ...]:
     return copy.copy, (original,)
 
 
+_PLACE = "the wrapper"
+
+
+def _trampoline(*args: Any, **kwargs: Any) -> Any:
+    """Call the wrapper, which takes the place of a constant in this code."""
+    __tracebackhide__ = True
+    wrapper: Any = "the wrapper"
+    return wrapper(*args, **kwargs)
+
+
 class Patches:
     """A set of patches with one way back.
 
@@ -128,6 +138,7 @@ class Patches:
         self._hooked: weakref.WeakSet[type] = weakref.WeakSet()
         self._attributes: list[tuple[Any, str, Any, Any]] = []
         self._cells: list[tuple[CellType, Any, Any]] = []
+        self._functions: list[tuple[FunctionType, CodeType, CodeType]] = []
 
     def hook(self, owner: type, name: str, wrap: Wrap) -> None:
         """Put a `Hook` where `owner` itself defines the method `name`."""
@@ -173,8 +184,32 @@ class Patches:
             self._cells.append((cell, wrapper, inner))
             cell.cell_contents = wrapper
 
+    def function(self, function: object, wrap: Callable[[FunctionType], Any]) -> None:
+        """Wrap a function that stands by itself, for everybody who has imported it already, too.
+
+        The object stays the same, with its name, signature and defaults: its code is replaced by
+        a call of the wrapper, which is given a function that does what this one did.
+        """
+        if not isinstance(function, FunctionType) or hasattr(function, "__wrapped__"):
+            return
+        if function.__closure__:
+            return  # code with a closure cannot take the place of code without, nor the other way
+        if any(known is function for known, _, _ in self._functions):
+            return
+        code, name = function.__code__, function.__name__
+        original = FunctionType(code, function.__globals__, name, function.__defaults__)
+        original.__kwdefaults__ = function.__kwdefaults__
+        del update_wrapper(original, function).__wrapped__
+        wrapper, template = wrap(original), _renamed(_trampoline.__code__, name)
+        consts = (wrapper if value == _PLACE else value for value in template.co_consts)
+        ours = template.replace(co_consts=tuple(consts))
+        function.__code__ = ours
+        function.__wrapped__ = original  # type: ignore[attr-defined]  # inspect looks for it
+        self._functions.append((function, ours, code))
+
     def restore(self) -> None:
         """Put everything back, in reverse order."""
+        self._restore_functions()
         while self._cells:
             cell, ours, before = self._cells.pop()
             if cell.cell_contents is ours:
@@ -192,6 +227,13 @@ class Patches:
                 if isinstance(value, Hook):
                     setattr(cls, name, value.original)
         self._hooked.clear()
+
+    def _restore_functions(self) -> None:
+        while self._functions:
+            function, ours, before = self._functions.pop()
+            if function.__code__ is ours:
+                function.__code__ = before
+                vars(function).pop("__wrapped__", None)
 
 
 class ImportWatcher:

@@ -7,7 +7,23 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-_inside: ContextVar[bool] = ContextVar("nbtrack_inside", default=False)
+
+class Recorder(Protocol):
+    """Told of one outermost call. An error of its own becomes a warning; see `on_fault`."""
+
+    def begin(self) -> None:
+        """Before the call."""
+
+    def succeed(self, result: Any) -> None:
+        """After the call has returned `result`."""
+
+    def fail(self, error: BaseException) -> None:
+        """After the call has raised `error`, or an interrupt came while `begin` was at work."""
+
+
+_ABSORBED: Any = object()
+# What records the outermost call that is going on here.
+_inside: ContextVar[Recorder | None] = ContextVar("nbtrack_inside", default=None)
 
 
 on_fault: list[Callable[[Exception], None]] = []
@@ -48,25 +64,18 @@ def is_on() -> bool:
 
 def is_idle() -> bool:
     """Whether a call that starts here would be an outermost one."""
-    return _Switch.on and not _inside.get()
+    return _Switch.on and _inside.get() is None
 
 
 def is_inside() -> bool:
     """Whether an outermost call is going on here."""
-    return _inside.get()
+    return _inside.get() is not None
 
 
-class Recorder(Protocol):
-    """Told of one outermost call. An error of its own becomes a warning; see `on_fault`."""
-
-    def begin(self) -> None:
-        """Before the call."""
-
-    def succeed(self, result: Any) -> None:
-        """After the call has returned `result`."""
-
-    def fail(self, error: BaseException) -> None:
-        """After the call has raised `error`, or an interrupt came while `begin` was at work."""
+def recording() -> Recorder | None:
+    """Return what records the outermost call that is going on here, if anything does."""
+    found = _inside.get()
+    return None if found is _ABSORBED else found
 
 
 def record(
@@ -85,11 +94,11 @@ def record(
     __tracebackhide__ = True
     try:
         try:
-            _inside.set(True)
+            _inside.set(recorder)
             _guarded(recorder.begin)
             result = function(*args, **kwargs)
         finally:
-            _inside.set(False)
+            _inside.set(None)
     except BaseException as error:
         absorb(_guarded, (recorder.fail, error), {})
         raise
@@ -111,7 +120,8 @@ def absorb(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[
     __tracebackhide__ = True
     before = _inside.get()
     try:
-        _inside.set(True)
+        if before is None:
+            _inside.set(_ABSORBED)
         return function(*args, **kwargs)
     finally:
         _inside.set(before)

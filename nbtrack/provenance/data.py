@@ -27,7 +27,7 @@ _PROBE = 100
 _SPARSE_PARTS = ("data", "indices", "indptr", "offsets", "row", "col")
 
 
-def describe(data: object, name: str) -> Dataset:
+def describe(data: object, name: str) -> Dataset:  # noqa: PLR0911 - a return for each kind
     """Return what is known of data.
 
     Parameters
@@ -58,13 +58,17 @@ def describe(data: object, name: str) -> Dataset:
         from nbtrack.provenance import remote
 
         return remote.describe(data, name)
+    if hasattr(data, "get_label") and kind in {"xgboost", "lightgbm", "catboost"}:
+        from nbtrack.provenance import pools
+
+        return pools.describe(data, name)
     return _other(data, name, kind)
 
 
 def _array(data: Any, name: str) -> Dataset:
     return Dataset(
         name=name,
-        digest=_digest([data]),
+        digest=digest_of([data]),
         source_type="numpy",
         schema={"dtype": str(data.dtype)},
         profile={"shape": list(data.shape), "bytes": int(data.nbytes)},
@@ -76,7 +80,7 @@ def _pandas(data: Any, name: str) -> Dataset:
         types = data.dtypes.tolist()
         kinds = {id(kind): kind for kind in types}  # a hash could be one of all categories
         texts = {key: str(kind) for key, kind in kinds.items()}  # each takes 5 us
-        columns = _columns(
+        columns = columns_of(
             (str(column), texts[id(kind)])
             for column, kind in zip(data.columns.tolist(), types, strict=True)
         )
@@ -88,7 +92,7 @@ def _pandas(data: Any, name: str) -> Dataset:
     objects = [part for part in parts if part.dtype.hasobject]
     numbers = [part for part in parts if not part.dtype.hasobject]
     hashes, all_rows = _hashed_objects(objects)
-    digest = "" if hashes is None else _digest([*numbers, *hashes], whole=whole and all_rows)
+    digest = "" if hashes is None else digest_of([*numbers, *hashes], whole=whole and all_rows)
     return Dataset(
         name=name,
         digest=digest,
@@ -130,7 +134,7 @@ def _sparse(data: Any, name: str) -> Dataset:
     arrays = [part for part in parts if part is not None and hasattr(part, "dtype")]
     return Dataset(
         name=name,
-        digest=_digest(arrays),  # none for formats of Python objects: lil, dok
+        digest=digest_of(arrays),  # none for formats of Python objects: lil, dok
         source_type="scipy.sparse",
         schema={"dtype": str(data.dtype), "format": str(data.format)},
         profile={"shape": list(data.shape), "nnz": int(data.nnz)},
@@ -143,12 +147,12 @@ def _polars(data: Any, name: str) -> Dataset:
     step = -(-rows * len(few) // _MAX_HASHED) or 1
     hashes = [_polars_hashes(one.gather_every(step) if step > 1 else one) for one in few]
     whole = step == 1 and len(few) == len(series)
-    digest = "" if any(h is None for h in hashes) else _digest(hashes, whole=whole)
+    digest = "" if any(h is None for h in hashes) else digest_of(hashes, whole=whole)
     return Dataset(
         name=name,
         digest=digest,
         source_type="polars",
-        schema={"columns": _columns((one.name, str(one.dtype)) for one in series)},
+        schema={"columns": columns_of((one.name, str(one.dtype)) for one in series)},
         profile={"shape": list(data.shape)},
     )
 
@@ -177,11 +181,12 @@ def _list_shape(data: list[Any] | tuple[Any, ...]) -> list[int]:
     return [len(data), widths.pop()] if len(widths) == 1 else [len(data)]
 
 
-def _columns(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+def columns_of(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """Return names and types of columns as they are stored, of so many at most."""
     return [{"name": name, "type": kind} for name, kind in itertools.islice(pairs, _MAX_COLUMNS)]
 
 
-def _digest(arrays: Sequence[Any], *, whole: bool = True) -> str:
+def digest_of(arrays: Sequence[Any], *, whole: bool = True) -> str:
     """Return the fingerprint of arrays; empty for none, and for arrays of Python objects."""
     if not arrays or any(array.dtype.hasobject for array in arrays):
         return ""

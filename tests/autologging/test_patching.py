@@ -333,3 +333,63 @@ def test_watcher_changes_no_failure(package, watcher):
         importlib.import_module(f"{package}.broken")
     with pytest.raises(ModuleNotFoundError, match="missing"):
         importlib.import_module(f"{package}.missing")
+
+
+def add(a, b=2, *, c=3):
+    """Add."""
+    return a + b + c
+
+
+def test_function_reaches_names_imported_earlier(patches):
+    earlier, before = add, (add.__code__, dict(vars(add)))
+    seen = []
+
+    def wrap(function):
+        def wrapper(*args, **kwargs):
+            seen.append((args, kwargs))
+            return function(*args, **kwargs) * 10
+
+        return wrapper
+
+    patches.function(add, wrap)
+    patches.function(add, wrap)  # once is enough
+    assert earlier(1) == 60
+    assert earlier(1, b=0, c=0) == 10
+    assert seen == [((1,), {}), ((1,), {"b": 0, "c": 0})]
+    with pytest.raises(TypeError, match=r"add\(\) missing 1 required positional argument: 'a'"):
+        earlier()
+    assert str(inspect.signature(add)) == "(a, b=2, *, c=3)"
+    assert (add.__name__, add.__doc__, add.__defaults__) == ("add", "Add.", (2,))
+    assert pickle.loads(pickle.dumps(add)) is add
+    assert "return a + b + c" in inspect.getsource(add)
+    patches.restore()
+    assert (add.__code__, dict(vars(add))) == before
+    assert earlier(1) == 6
+
+
+def test_function_leaves_alone_what_it_cannot_replace(patches):
+    def outer():
+        value = 1
+        return lambda: value
+
+    closure = outer()
+    code = closure.__code__
+    patches.function(closure, louder)
+    patches.function(len, louder)
+    assert closure.__code__ is code
+
+
+def test_function_that_somebody_else_has_replaced_since(patches):
+    def mine():
+        return 1
+
+    def other():
+        return 2
+
+    before = mine.__code__
+    patches.function(mine, lambda function: lambda: function() + 10)
+    assert mine() == 11
+    mine.__code__ = other.__code__
+    patches.restore()
+    assert mine() == 2
+    assert mine.__code__ is not before

@@ -11,13 +11,13 @@ from types import ModuleType
 from typing import Any
 
 from nbtrack.autologging import leakage
+from nbtrack.autologging.asking import predictions, wrap_predict
 from nbtrack.autologging.integration import current_tracker
 from nbtrack.autologging.patching import Patches, Wrap
 from nbtrack.autologging.predictions import PREDICTING_METHODS
 from nbtrack.autologging.recording import attempt
 from nbtrack.autologging.sklearn import evaluation, fits, indirect, selection, streams
 from nbtrack.autologging.sklearn.adoption import adopt
-from nbtrack.autologging.sklearn.calls import predictions
 from nbtrack.provenance import cells
 
 __all__ = ["adopt", "forget", "install"]
@@ -60,7 +60,7 @@ def _validated(function: object) -> object:
 def _install_methods(base: ModuleType, patches: Patches) -> None:
     makers: dict[str, Wrap] = {name: partial(fits.wrap_fit, name) for name in fits.METHODS}
     makers["partial_fit"] = fits.wrap_partial_fit
-    makers |= {name: partial(evaluation.wrap_predict, name) for name in PREDICTING_METHODS}
+    makers |= {name: partial(wrap_predict, name) for name in PREDICTING_METHODS}
     makers["score"] = evaluation.wrap_score
 
     def hook(cls: type) -> None:

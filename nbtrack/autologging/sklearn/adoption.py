@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from nbtrack.autologging.asking import predictions
 from nbtrack.autologging.integration import TrackedRun, Tracker
 from nbtrack.autologging.predictions import Origin
 from nbtrack.autologging.recording import Recording
 from nbtrack.autologging.sklearn import search
-from nbtrack.autologging.sklearn.calls import LIBRARY, estimator_tags, predictions
+from nbtrack.autologging.sklearn.calls import LIBRARY, estimator_tags
 from nbtrack.autologging.sklearn.fits import log_learned, remember
 from nbtrack.autologging.sklearn.params import chosen
 from nbtrack.errors import InvalidParameterError, StoreError

@@ -11,35 +11,26 @@ from numbers import Real
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
+from nbtrack.autologging.asking import predictions
 from nbtrack.autologging.book import Book, Chapter
 from nbtrack.autologging.callsite import CallSite
 from nbtrack.autologging.integration import TrackedRun, Tracker
 from nbtrack.autologging.naming import argument_name
-from nbtrack.autologging.predictions import Origin, Predictions
+from nbtrack.autologging.predictions import Origin
 from nbtrack.autologging.recording import Recording
 from nbtrack.autologging.seen import see
 from nbtrack.autologging.sklearn.params import chosen
 
 LIBRARY = "sklearn"
+_BOOSTING = frozenset({"xgboost", "lightgbm"})
 TABLE = 2  # dimensions
 BINARY = 2  # classes
-
-predictions = Predictions()
-"""Which run an estimator, or an array, came from."""
 
 
 def positional(function: FunctionType) -> tuple[str, ...]:
     """Return the names of a method's positional parameters, without ``self``."""
     code: CodeType = inspect.unwrap(function).__code__
     return code.co_varnames[1 : code.co_argcount]
-
-
-def is_from_library(frame: FrameType) -> bool:
-    """Whether `frame` is the library's own code, whose fits and metrics are not the user's.
-
-    imbalanced-learn is made like scikit-learn, and of it: its samplers fit neighbours and clusters.
-    """
-    return str(frame.f_globals.get("__name__")).startswith(("sklearn.", "imblearn."))
 
 
 def is_scalar(value: object) -> bool:
@@ -60,6 +51,17 @@ def steps_of(estimator: object) -> list[Any]:
     return [step[-1] if isinstance(step, tuple) and step else step for step in steps]
 
 
+def library_of(estimator: object) -> str:
+    """Return whose estimator it is: some libraries have theirs beside functions of their own."""
+    for kind in type(estimator).__mro__:
+        package = kind.__module__.partition(".")[0]
+        if package in _BOOSTING:
+            return package
+        if package == LIBRARY:
+            break
+    return LIBRARY
+
+
 def estimator_tags(estimator: object) -> dict[str, str]:
     """Return the tags that say what was fitted, as MLflow has them."""
     kind = type(estimator)
@@ -77,13 +79,14 @@ class Call(ABC):
     parameters: tuple[str, ...]
     data: Mapping[str, Any]
     frame: FrameType
+    library: str = LIBRARY
     chapter: Chapter | None = None
     origin: Origin | None = None
     seconds: float = 0.0
     _start: float = 0.0
 
     def __post_init__(self) -> None:
-        self.recording = Recording(self.tracker, LIBRARY)
+        self.recording = Recording(self.tracker, self.library)
 
     def begin(self) -> None:
         """Before the call."""

@@ -1,32 +1,28 @@
-"""After the fit: predictions are remembered, and scores and metrics of them find their run."""
+"""After the fit: scores and metrics of what was predicted find their run."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from threading import get_ident
 from types import FrameType, FunctionType
 from typing import Any
 
 from nbtrack.autologging import leakage, scope, tally
+from nbtrack.autologging.asking import (
+    asked,
+    is_from_library,
+    origin_of,
+    predictions,
+    told_apart,
+)
 from nbtrack.autologging.callsite import CallSite
-from nbtrack.autologging.integration import Tracker, current_tracker
-from nbtrack.autologging.naming import argument_name
+from nbtrack.autologging.integration import current_tracker
 from nbtrack.autologging.options import options
 from nbtrack.autologging.predictions import Origin
 from nbtrack.autologging.recording import attempt
-from nbtrack.autologging.seen import see
 from nbtrack.autologging.sklearn import pictures
-from nbtrack.autologging.sklearn.calls import (
-    LIBRARY,
-    is_from_library,
-    is_scalar,
-    predictions,
-)
+from nbtrack.autologging.sklearn.calls import LIBRARY, is_scalar
 
-listeners: dict[tuple[int, int], list[Any]] = {}
-"""By thread and id, the estimators whose predictions somebody wants to have, whoever asks."""
 # Modules whose functions stand between a function that is wrapped in its closure and its caller.
 _VALIDATING = frozenset({"sklearn.utils._param_validation", "sklearn.utils.validation"})
 # The names of the numbers that some functions return together.
@@ -41,61 +37,17 @@ _PARTS = {
 }
 
 
-def wrap_predict(name: str, function: FunctionType) -> Callable[..., Any]:
-    """Return a method whose result is remembered."""
-
-    def predict(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True
-        if listeners and (answers := listeners.get((get_ident(), id(self)))) is not None:
-            result = function(self, *args, **kwargs)
-            answers.append(result)
-            return result
-        tracker, frame = current_tracker(LIBRARY), sys._getframe(1)
-        origin = origin_of(tracker, self, frame)
-        if tracker is None or origin is None:
-            return function(self, *args, **kwargs)
-        result = scope.absorb(function, (self, *args), kwargs)
-        data = args[0] if args else kwargs.get("X")
-        what = "remember the prediction"
-        attempt(tracker, what, _remember, result, origin, data, frame, name)
-        return result
-
-    return predict
-
-
-def origin_of(tracker: Tracker | None, estimator: object, frame: FrameType) -> Origin | None:
-    """Return the origin of what `estimator` is asked for in an outermost call of the user's."""
-    if tracker is None or not scope.is_idle():
-        return None
-    origin = predictions.of_estimator(estimator)
-    return None if origin is None or is_from_library(frame) else origin
-
-
-def _remember(result: object, origin: Origin, data: object, frame: FrameType, method: str) -> None:
-    site = CallSite(frame, method)
-    predictions.add(result, _of_data(origin, site, 0, data), data)
-
-
-def _of_data(origin: Origin, site: CallSite, place: int, data: object) -> Origin:
-    """Return the origin of what a model says of `data`, the argument of a call by its place."""
-    name, fitted, chosen = argument_name(site, data, place, "X"), origin.data, options(LIBRARY)
-    compares = chosen.log_post_training_metrics and not chosen.silent and fitted is not None
-    keep = compares and leakage.is_new(origin.book.run, fitted, name)
-    seen = see(data, lasting=site.is_lasting(place, "X"), keep=keep)
-    return Origin(origin.book, name, seen, fitted)
-
-
-def wrap_score(function: FunctionType) -> Callable[..., Any]:
-    """Return ``score`` such that what it returns becomes a metric."""
+def wrap_score(function: FunctionType, library: str = LIBRARY) -> Callable[..., Any]:
+    """Return ``score`` such that what it returns becomes a metric, if the library's options do."""
 
     def score(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        tracker, frame = current_tracker(LIBRARY), sys._getframe(1)
+        tracker, frame = current_tracker(library), sys._getframe(1)
         origin = origin_of(tracker, self, frame)
         if tracker is None or origin is None:
             return function(self, *args, **kwargs)
         result = scope.absorb(function, (self, *args), kwargs)
-        if is_scalar(result) and options(LIBRARY).log_post_training_metrics:
+        if is_scalar(result) and options(library).log_post_training_metrics:
             name = f"{type(self).__name__}_score"
             data = args[0] if args else kwargs.get("X")
             attempt(tracker, "log a score", _log_score, name, result, origin, data, frame)
@@ -107,21 +59,6 @@ def wrap_score(function: FunctionType) -> Callable[..., Any]:
 def _log_score(name: str, result: Any, origin: Origin, data: object, frame: FrameType) -> None:
     site = CallSite(frame, "score")
     log(name, result, asked(origin, site, 0, data), site)
-
-
-def asked(origin: Origin, site: CallSite, place: int, data: object) -> Origin:
-    """Return the origin of what was computed of `data`, which is called like no other."""
-    return told_apart(_of_data(origin, site, place, data))
-
-
-def told_apart(origin: Origin) -> Origin:
-    """Return an origin whose data is called like no other of its run."""
-    name = origin.dataset
-    if name is None:
-        return origin
-    return replace(
-        origin, dataset=origin.book.dataset(name, origin.data.value if origin.data else None)
-    )
 
 
 def log(name: str, result: Any, origin: Origin, site: CallSite) -> None:

@@ -9,8 +9,9 @@ from types import FrameType, FunctionType
 from typing import Any
 
 from nbtrack.autologging import scope, tally
+from nbtrack.autologging.asking import is_from_library, predictions
 from nbtrack.autologging.book import Chapter
-from nbtrack.autologging.integration import TrackedRun, Tracker, current_tracker
+from nbtrack.autologging.integration import TrackedRun, Tracker, current_tracker, is_asked
 from nbtrack.autologging.predictions import Origin
 from nbtrack.autologging.recording import Recording, attempt
 from nbtrack.autologging.sklearn import learned, search, streams, training
@@ -18,9 +19,8 @@ from nbtrack.autologging.sklearn.calls import (
     LIBRARY,
     Call,
     WholeCall,
-    is_from_library,
+    library_of,
     positional,
-    predictions,
     state,
     steps_of,
 )
@@ -41,7 +41,8 @@ def wrap_fit(name: str, function: FunctionType) -> Callable[..., Any]:
             if scope.is_inside():
                 tally.skipped(LIBRARY, "inner fit")
             return function(self, *args, **kwargs)
-        tracker = current_tracker(LIBRARY)
+        library = library_of(self)
+        tracker = current_tracker(library) if is_asked(library) else None
         if tracker is None or not hasattr(type(self), "get_params"):
             return function(self, *args, **kwargs)
         frame = sys._getframe(1)
@@ -49,7 +50,7 @@ def wrap_fit(name: str, function: FunctionType) -> Callable[..., Any]:
             tally.skipped(LIBRARY, "fit by the library itself")
             return scope.absorb(function, (self, *args), kwargs)
         data = dict(zip(parameters, args, strict=False)) | kwargs
-        recorder = Fit(tracker, self, name, parameters, data, frame)
+        recorder = Fit(tracker, self, name, parameters, data, frame, library)
         return scope.record(recorder, function, (self, *args), kwargs)
 
     return fit
@@ -61,7 +62,7 @@ def wrap_partial_fit(function: FunctionType) -> Callable[..., Any]:
 
     def partial_fit(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        tracker = current_tracker(LIBRARY) if scope.is_idle() else None
+        tracker = current_tracker(LIBRARY) if scope.is_idle() and is_asked(LIBRARY) else None
         if tracker is None or not hasattr(type(self), "get_params"):
             return function(self, *args, **kwargs)
         frame = sys._getframe(1)
@@ -160,7 +161,7 @@ class Fit(WholeCall):
             if (found := search.within(estimator)) is not None:
                 what = "log the results of the search"
                 recording.attempt(what, search.log, found, recording, chapter)
-        recording.log_model(estimator, "sklearn")
+        recording.log_model(estimator, self.library)
 
     def _let_go(self) -> None:
         if self.fitted is not None:

@@ -13,7 +13,8 @@ from threading import get_ident
 from types import FrameType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from nbtrack.autologging import scope
+from nbtrack.autologging import asking, scope
+from nbtrack.autologging.asking import is_from_library, predictions
 from nbtrack.autologging.callsite import CallSite
 from nbtrack.autologging.integration import current_tracker
 from nbtrack.autologging.options import options
@@ -21,7 +22,7 @@ from nbtrack.autologging.patching import Patches
 from nbtrack.autologging.predictions import Origin
 from nbtrack.autologging.recording import attempt
 from nbtrack.autologging.sklearn import evaluation, pictures
-from nbtrack.autologging.sklearn.calls import LIBRARY, is_from_library, is_scalar, predictions
+from nbtrack.autologging.sklearn.calls import LIBRARY, is_scalar
 from nbtrack.autologging.sklearn.learned import feature_names
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class _Asked:
 
     def named(self, site: CallSite) -> Origin:
         """Return the origin of the answers, with the user's name of the data."""
-        return evaluation.asked(self.origin, site, 1, self.given.get("X"))
+        return asking.asked(self.origin, site, 1, self.given.get("X"))
 
     def call(
         self, function: FunctionType, owner: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -89,14 +90,14 @@ class _Asked:
         """Make the call, and listen to what the model predicts in this thread."""
         __tracebackhide__ = True
         key = get_ident(), id(self.given["estimator"])
-        before = evaluation.listeners.get(key)
-        evaluation.listeners[key] = self.answers
+        before = asking.listeners.get(key)
+        asking.listeners[key] = self.answers
         try:
             return scope.absorb(function, (owner, *args), kwargs)
         finally:
-            evaluation.listeners.pop(key, None)
+            asking.listeners.pop(key, None)
             if before is not None:
-                evaluation.listeners[key] = before
+                asking.listeners[key] = before
 
 
 def _asked(args: tuple[Any, ...], kwargs: Mapping[str, Any], frame: FrameType) -> _Asked | None:
@@ -106,7 +107,7 @@ def _asked(args: tuple[Any, ...], kwargs: Mapping[str, Any], frame: FrameType) -
         given.setdefault("y_true", given["y"])
     if "estimator" not in given or not options(LIBRARY).log_post_training_metrics:
         return None
-    origin = evaluation.origin_of(current_tracker(LIBRARY), given["estimator"], frame)
+    origin = asking.origin_of(current_tracker(LIBRARY), given["estimator"], frame)
     return None if origin is None else _Asked(origin, given, frame)
 
 
@@ -165,7 +166,7 @@ def _wrap_from_predictions(function: FunctionType, drawn_as: str) -> Callable[..
     def _keep(args: tuple[Any, ...], kwargs: Mapping[str, Any], frame: FrameType) -> None:
         origin = predictions.find(args, kwargs, CallSite(frame, "from_predictions"))
         if origin is not None:
-            pictures.log(evaluation.told_apart(origin), drawn_as, args, kwargs)
+            pictures.log(asking.told_apart(origin), drawn_as, args, kwargs)
 
     return from_predictions
 

@@ -39,6 +39,7 @@ _NUMBERS = (
     "n_features_",
     "best_threshold_",
 )
+_LIBRARIES = ("sklearn.", "imblearn.", "xgboost.", "lightgbm.")
 _MAX_DEPTH = 20  # of estimators in one another; a user's may hold itself
 _MAX_FEATURES = 200
 _MAX_TREES = 200
@@ -177,7 +178,7 @@ def _is_forest(estimator: Any) -> bool:
 def _is_own(kind: type, attribute: str) -> bool:
     """Whether a property is the library's: one of the user's may do anything."""
     owner = next((cls for cls in kind.__mro__ if attribute in vars(cls)), None)
-    return owner is not None and owner.__module__.startswith(("sklearn.", "imblearn."))
+    return owner is not None and owner.__module__.startswith(_LIBRARIES)
 
 
 def _coefficients(estimator: Any) -> Any:

@@ -23,18 +23,31 @@ def chosen(estimator: Any, params: Mapping[str, Any]) -> list[str]:
             known[kind] = _defaults(kind)
         default = known[kind].get(name, inspect.Parameter.empty)
         # Comparing could be anybody's code, or an array's; the same text is the same default.
-        # Without a default there is nothing to compare: the text of steps takes its time.
-        if default is inspect.Parameter.empty or (
-            value is not default and repr(value) != repr(default)
-        ):
+        # Without a default there is nothing to compare: the text of steps takes its time. Where a
+        # class takes the rest of its params as keywords, None is what was not given.
+        if default is inspect.Parameter.empty:
+            differs = value is not None
+        else:
+            differs = value is not default and repr(value) != repr(default)
+        if differs:
             keys.append(key)
     return keys
 
 
 def _defaults(cls: type) -> Mapping[str, Any]:
     """Return the defaults of a constructor; `inspect.signature` would take ten times as long."""
-    function = inspect.unwrap(getattr(cls, "__init__"))  # noqa: B009 - mypy forbids cls.__init__
-    return _of_function(function) if isinstance(function, FunctionType) else {}
+    found: dict[str, Any] = {}
+    for owner in cls.__mro__:
+        function = inspect.unwrap(vars(owner).get("__init__", None) or _no_constructor)
+        if isinstance(function, FunctionType) and function is not _no_constructor:
+            found = {**_of_function(function), **found}
+            if not function.__code__.co_flags & inspect.CO_VARKEYWORDS:
+                break  # others hand on what they do not know to the next class
+    return found
+
+
+def _no_constructor() -> None:
+    """Stand for the constructor of a class that has none."""
 
 
 def _of_function(function: FunctionType) -> Mapping[str, Any]:

@@ -9,8 +9,9 @@ from types import FunctionType
 from typing import Any
 
 from nbtrack.autologging import scope
-from nbtrack.autologging.integration import TrackedRun, current_tracker
-from nbtrack.autologging.sklearn.calls import LIBRARY, WholeCall, predictions
+from nbtrack.autologging.asking import predictions
+from nbtrack.autologging.integration import TrackedRun, current_tracker, is_asked
+from nbtrack.autologging.sklearn.calls import LIBRARY, WholeCall
 
 FUNCTIONS = (
     "cross_val_score",
@@ -33,7 +34,7 @@ def wrap(function: FunctionType) -> Callable[..., Any]:
 
     def cross_validation(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        tracker = current_tracker(LIBRARY) if scope.is_idle() else None
+        tracker = current_tracker(LIBRARY) if scope.is_idle() and is_asked(LIBRARY) else None
         if tracker is None:
             return function(*args, **kwargs)
         # scikit-learn has bound the arguments already, so binding them cannot fail.

@@ -24,14 +24,17 @@ def pytest_configure(config: Any) -> None:
         return
     import nbtrack
     from nbtrack import autologging
-    from nbtrack.autologging.sklearn import calls, evaluation, fits, indirect
+    from nbtrack.autologging import asking
+    from nbtrack.autologging.sklearn import evaluation, fits, indirect
     from nbtrack.autologging.tracker import FluentTracker
+
+    original = asking.is_from_library
 
     def is_from_library(frame: FrameType) -> bool:
         name = str(frame.f_globals.get("__name__"))
-        return ".tests." not in name and calls.is_from_library(frame)
+        return ".tests." not in name and original(frame)
 
-    for module in (evaluation, fits, indirect):
+    for module in (asking, evaluation, fits, indirect):
         module.is_from_library = is_from_library  # type: ignore[attr-defined]
     nbtrack.set_tracking_uri(DATABASE)
     autologging.enable(FluentTracker())
