@@ -68,6 +68,7 @@ class TrackedRun(Protocol):
         *,
         interface: Interface | None = None,
         registered_model_name: str | None = None,
+        **options: object,
     ) -> None:
         """Keep the model as it is now, with what it takes and gives; register it, soon."""
 

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType, MappingProxyType
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from nbtrack.autologging import interface, tally
 from nbtrack.autologging.integration import TrackedRun, Tracker
@@ -129,20 +129,23 @@ class Recording:
         elif self.run is not None:
             self.attempt("describe the data", self.run.log_input, data, name, context)
 
-    def log_model(self, model: object, flavor: str) -> None:
-        """Keep the model as it is now, if the options have it so."""
+    def log_model(self, model: object, flavor: str, **how: object) -> None:
+        """Keep the model as it is now, if the options have it so; `how` is for the flavor."""
         if not self.options.log_models:
             tally.skipped(self.library, "model: log_models is off")
         elif self.run is not None:
-            self.attempt("log the model", self._log_model, self.run, model, flavor)
+            self.attempt("log the model", self._log_model, self.run, model, flavor, how)
 
-    def _log_model(self, run: TrackedRun, model: object, flavor: str) -> None:
+    def _log_model(
+        self, run: TrackedRun, model: object, flavor: str, how: Mapping[str, Any]
+    ) -> None:
         taken = self._interface
         run.log_model(
             model,
             flavor,
             interface=None if taken is None else interface.with_outputs(taken, model),
             registered_model_name=self.options.registered_model_name,
+            **how,
         )
         tally.logged(self.library, "models")
 

@@ -119,6 +119,7 @@ class FakeRun:
         *,
         interface: Interface | None = None,
         registered_model_name: str | None = None,
+        **options: object,
     ) -> None:
         """Keep class, flavor and pickle, and by path what it takes and is registered as."""
         import cloudpickle

@@ -297,6 +297,7 @@ class ActiveRun(RunLife, RunFiles):
         *,
         interface: Interface | None = None,
         registered_model_name: str | None = None,
+        **options: object,
     ) -> None:
         """Keep a model as it is now. Packing and storing it happen in the writer's thread.
 
@@ -310,6 +311,8 @@ class ActiveRun(RunLife, RunFiles):
         registered_model_name
             The model becomes the next version of this registered model, soon: nothing is waited
             for.
+        options
+            The flavor's own, as of its ``log_model``.
 
         Raises
         ------
@@ -319,7 +322,9 @@ class ActiveRun(RunLife, RunFiles):
         if not settings.log_models:
             return
         try:
-            snapshot = take_snapshot(model, flavor, max_bytes=settings.max_model_mb * 2**20)
+            snapshot = take_snapshot(
+                model, flavor, max_bytes=settings.max_model_mb * 2**20, **options
+            )
         except ModelTooLargeError as error:
             notices.warn(
                 f"The model of run {self.run_name} is left out: {error}", cause="model too large"

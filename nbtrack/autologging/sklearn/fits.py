@@ -161,7 +161,9 @@ class Fit(WholeCall):
             if (found := search.within(estimator)) is not None:
                 what = "log the results of the search"
                 recording.attempt(what, search.log, found, recording, chapter)
-        recording.log_model(estimator, self.library)
+        # skops takes four times as long as a pickle, which can be trusted in one's own database.
+        how = {"serialization_format": "cloudpickle"} if self.library == "lightgbm" else {}
+        recording.log_model(estimator, self.library, **how)
 
     def _let_go(self) -> None:
         if self.fitted is not None:
