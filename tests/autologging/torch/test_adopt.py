@@ -59,7 +59,7 @@ def test_what_is_no_trained_module(here: Client) -> None:
         nbtrack.adopt(torch.nn.Linear)
     with pytest.raises(InvalidParameterError, match="A Tensor is no model") as error:
         nbtrack.adopt(torch.zeros(3))
-    assert "sklearn, torch" in str(error.value.hint)
+    assert "sklearn, xgboost, lightgbm, catboost, torch" in str(error.value.hint)
     with pytest.raises(InvalidParameterError, match="parameters without a shape"):
         nbtrack.adopt(torch.nn.LazyLinear(3))
     assert here.search_runs(["0"]) == []
