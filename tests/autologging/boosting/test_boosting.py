@@ -35,6 +35,8 @@ Cat = partial(
 @pytest.fixture(autouse=True)
 def _here(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # CatBoost leaves files
+    yield
+    nbtrack.set_tracking_uri("")
 
 
 def curve(run, key):
